@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 
 from actorflow.store.store import open_store
 from tests.processes import stop_process
@@ -167,3 +168,13 @@ def postgres(run: str, worker: str) -> Iterator[Postgres]:
             first = server.get_postmaster_info().process  # which the wheel would kill, if nobody has buried it yet
             psutil.wait_procs([first], timeout=60)
         server.cleanup()
+
+
+@contextlib.contextmanager
+def empty_store(kind: str, request: pytest.FixtureRequest, file: Path) -> Iterator[str]:
+    """Give the URL of an empty store of a kind: in memory, a file, or a database of the test's server."""
+    if kind == "postgres":
+        with request.getfixturevalue("postgres_server").store() as database:
+            yield database
+    else:
+        yield "memory:" if kind == "memory" else f"sqlite:///{file}"

@@ -168,17 +168,9 @@ class Job(Generic[R_co]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> R_co:
-        waits, id_ = self._waits, int(self.id)
         with self._waited_for():
-            while True:
-                over = waits.add_awaited(id_)  # before the look, as below
-                try:
-                    found = await waits.offload.run(lambda: self._store.read(self._outcome))
-                    if found is not None:
-                        return self._value(*found)
-                    await over
-                finally:
-                    waits.drop(id_, over)
+            found = await self._waits.awaited(int(self.id), lambda: self._store.read(self._outcome))
+            return self._value(*found)
 
     @contextmanager
     def _waited_for(self) -> Iterator[None]:

@@ -84,7 +84,7 @@ class AnyTask:
         cpu: bool = False,
         raises: Raises = (),
     ) -> None:
-        check_function(function, name)
+        check_named(function, name)
         check_type("retry", retry, Retry | None)
         check_type("timeout", timeout, int | float | None)
         check_type("cpu", cpu, bool)
@@ -318,13 +318,13 @@ def find_task(name: str, function: Callable[..., Any]) -> AnyTask:
     return TASKS.get(name) or _make(function, {"name": name})
 
 
-def check_function(function: Any, name: str | None) -> None:
-    """Refuse a function that cannot be found by name again."""
+def check_named(function: Any, name: str | None, kind: str = "task") -> None:
+    """Refuse a function that cannot be found by name again, as a task or a workflow."""
     if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
-        msg = f"@task on {function!r}: decorate a function"
+        msg = f"@{kind} on {function!r}: decorate a function"
         raise DefinitionError(msg)
     if name is None and ("<lambda>" in function.__qualname__):
-        msg = "@task on a lambda: name the task, @af.task(name=...)"
+        msg = f"@{kind} on a lambda: name the {kind}, @af.{kind}(name=...)"
         raise DefinitionError(msg)
 
 

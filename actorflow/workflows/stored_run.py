@@ -199,16 +199,11 @@ class StoredRun(Generic[R_co]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> R_co:
-        waits = self._waits
-        while True:
-            over = waits.add_awaited(self.id)
-            try:
-                found = await waits.offload.run(lambda: self._store.read(self._outcome))
-                if found[0] in FINAL:
-                    return self._value(*found)
-                await over
-            finally:
-                waits.drop(self.id, over)
+        def look() -> Row | None:
+            found = self._store.read(self._outcome)
+            return found if found[0] in FINAL else None
+
+        return self._value(*await self._waits.awaited(self.id, look))
 
     def _value(self, status: str, output: bytes | None, error: bytes | None, _workflow: str) -> R_co:
         if status == "completed":
@@ -262,7 +257,7 @@ class StoredRun(Generic[R_co]):
             DefinitionError: it is not over, has completed and no step is given, or has no such step.
         """
         if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_)):
-            raise missing(self.id, self._store)
+            raise self._missing()
         self._node.look()
 
     def fork(self, *, step: str | None = None, id: str | None = None) -> StoredRun[R_co]:
@@ -278,7 +273,7 @@ class StoredRun(Generic[R_co]):
         check_text("id", id)
         row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
         if row is None:
-            raise missing(self.id, self._store)
+            raise self._missing()
         node = self._node
         seed, started = (row[23] or f"{row[1]} {row[18]}", row[19]) if step is not None else (None, None)
         name = id or f"{self.id}-{node.scheduler.random_for('runs').getrandbits(64):016x}"
@@ -296,14 +291,13 @@ class StoredRun(Generic[R_co]):
         runtime = self._node.durable
         letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
 
+        end = self._end_unbegun if type(message) is CancelRun else None
         execution = handler_of(self._store)
         if execution is not None:
-            end = self._end_unbegun if type(message) is CancelRun else None
             send_within(self._node, execution, self.id, letter, id, end)
             return True
 
         def work(transaction: Transaction) -> None:
-            end = self._end_unbegun if type(message) is CancelRun else None
             if not put(transaction, runtime, self.id, letter, id, end):
                 raise self._missing()
 

@@ -13,7 +13,7 @@ from actorflow.core.futures.future import Future
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_text
-from actorflow.tasks.task import options_among, same_place
+from actorflow.tasks.task import check_named, options_among, same_place
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.options import PLAIN_RUN
 
@@ -48,12 +48,7 @@ class AnyWorkflow:
     """
 
     def __init__(self, function: Callable[..., Any], *, name: str | None = None, version: str | None = None) -> None:
-        if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
-            msg = f"@workflow on {function!r}: decorate a function"
-            raise DefinitionError(msg)
-        if name is None and "<lambda>" in function.__qualname__:
-            msg = "@workflow on a lambda: name the workflow, @af.workflow(name=...)"
-            raise DefinitionError(msg)
+        check_named(function, name, "workflow")
         self.function = function
         self.name = name or f"{module_of(function)}.{function.__qualname__}"
         check_text("name", self.name)

@@ -8,6 +8,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck
+from tests.servers import empty_store
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -20,13 +21,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").store() as database:
-            yield database
-    elif request.param == "memory":
-        yield "memory:"
-    else:
-        yield f"sqlite:///{tmp_path / 'test.db'}"
+    with empty_store(request.param, request, tmp_path / "test.db") as empty:
+        yield empty
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.queues.node import worker_slots
 from actorflow.testing import LeakCheck, VirtualSystem
+from tests.servers import empty_store
 
 STORES = ("memory", "sqlite", "postgres")
 
@@ -22,21 +23,15 @@ def _long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     """The URL of an empty store of each kind."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").store() as database:
-            yield database
-    else:
-        yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+    with empty_store(request.param, request, tmp_path / "jobs.db") as empty:
+        yield empty
 
 
 @pytest.fixture(params=STORES[1:])
 def shared_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     """The URL of an empty store that several processes may open."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").store() as database:
-            yield database
-    else:
-        yield f"sqlite:///{tmp_path / 'jobs.db'}"
+    with empty_store(request.param, request, tmp_path / "jobs.db") as empty:
+        yield empty
 
 
 @pytest.fixture(params=STORES[1:])

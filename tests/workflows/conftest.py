@@ -10,6 +10,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck
+from tests.servers import empty_store
 
 from . import tasks
 
@@ -27,13 +28,8 @@ def _tasks_are_as_new() -> Iterator[None]:
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").store() as database:
-            yield database
-    elif request.param == "memory":
-        yield "memory:"
-    else:
-        yield f"sqlite:///{tmp_path / 'test.db'}"
+    with empty_store(request.param, request, tmp_path / "test.db") as empty:
+        yield empty
 
 
 @pytest.fixture

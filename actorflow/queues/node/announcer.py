@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, VirtualClock
 from actorflow.core.futures.future import Future, patient
@@ -19,6 +19,8 @@ from actorflow.tasks.task import KnownTasks
 if TYPE_CHECKING:
     from actorflow.core.refs.home import Home
     from actorflow.queues.node.local_queue import LocalQueue
+
+T = TypeVar("T")
 
 _ALL: Final[weakref.WeakSet[Waits]] = weakref.WeakSet()
 
@@ -151,6 +153,18 @@ class Waits:
             self._after(self.looks, self.look)
             self._next_look = now + self.looks
         return future
+
+    async def awaited(self, job: int | str, look: Callable[[], T | None]) -> T:
+        """Look until there is something to find, each time that something may have happened; in asyncio code."""
+        while True:
+            over = self.add_awaited(job)  # before the look: later news wake this wait
+            try:
+                found = await self.offload.run(look)
+                if found is not None:
+                    return found
+                await over
+            finally:
+                self.drop(job, over)
 
     def drop(self, job: int | str, future: Future[None]) -> None:
         """Wait no more."""

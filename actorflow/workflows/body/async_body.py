@@ -22,6 +22,7 @@ from actorflow.workflows.body.run_loop import RunLoop
 if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
+    from actorflow.workflows.body.steps import Step
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun, RunRecord
     from actorflow.workflows.workflow import AnyWorkflow
@@ -146,35 +147,29 @@ class AsyncBody(Body):
 
     def call(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG002 - the one that awaits counts
         """Return a coroutine that runs a task as the next step of the branch that awaits it."""
-        self.check()
-        if not task.is_async:
-            name = task.function.__name__
-            raise DefinitionError(
-                f"{name}(...) would block the other branches of {self.workflow.name}, which is async: "
-                f"await {name}.submit(...)"
-            )
-        return self._step(task, args, kwargs)
+        self._check_async(task)
+        return self._awaited(self.step_of, task, args, kwargs)
 
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG002 - the one that awaits counts
         """Return a coroutine that runs a child as the next step of the branch that awaits it."""
+        self._check_async(workflow)
+        return self._awaited(self.child_step, workflow, args, kwargs)
+
+    def _check_async(self, called: AnyTask | AnyWorkflow) -> None:
+        """Refuse a call that would block."""
         self.check()
-        if not workflow.is_async:
-            name = workflow.function.__name__
+        if not called.is_async:
+            name = called.function.__name__
             raise DefinitionError(
                 f"{name}(...) would block the other branches of {self.workflow.name}, which is async: "
                 f"await {name}.submit(...)"
             )
-        return self._child(workflow, args, kwargs)
 
-    async def _child(self, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _awaited(self, step: Callable[..., Step], called: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Begin a step in the branch that awaits it, and return its value."""
         branch = current_branch()
         assert branch is not None
-        return await self.begin(self.child_step(branch, workflow, args, kwargs))
-
-    async def _step(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        branch = current_branch()
-        assert branch is not None
-        return await self.begin(self.step_of(branch, task, args, kwargs))
+        return await self.begin(step(branch, called, args, kwargs))
 
 
 class AsyncExecution(BodyExecution):

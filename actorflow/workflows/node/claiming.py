@@ -36,9 +36,7 @@ class Runs(Actor, intensity=10, period=10.0):
         self.node = node
         self.timer: Timer | None = None
         self.pruned_at = -math.inf  # by the clock that nobody sets
-        self.is_doubtful = (
-            True  # this node may have runs that are not loaded: of a commit in doubt, or its forerunner's
-        )
+        self.is_doubtful = True  # this node may have runs not loaded: of a commit in doubt, or its forerunner's
 
     def on_start(self) -> None:
         """Look for runs at once: a process may have died just now."""
