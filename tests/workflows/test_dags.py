@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import actorflow as af
+from actorflow.workflows.dag import ready_set
 
 from . import tasks
 from .tasks import add, double, fail, later, note, nothing, numbers, one
@@ -275,3 +280,50 @@ def test_a_map_of_a_result_runs_for_each_item(any_system):
     run = any_system.start(dag)
     assert run.result(timeout=WAIT)[doubled] == [0, 2, 4, 6, 8]
     assert statuses(run)["double[3]"] == "completed"
+
+
+def test_a_node_begins_after_the_end_of_each_node_before_it_though_a_thread_was_held_up(system, monkeypatch):
+    """The thread of `first` reads its time, and waits for the lock until `second` has ended."""
+    slow: list[int] = []
+    second_ended = threading.Event()
+
+    class Late:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            if threading.get_ident() in slow:
+                assert second_ended.wait(WAIT)
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+            if slow and threading.get_ident() not in slow and progress and progress[0].ended[1] is not None:
+                second_ended.set()
+
+    monkeypatch.setattr(ready_set, "threading", SimpleNamespace(Lock=Late))
+    progress: list[Any] = []
+    first_ended = threading.Event()
+
+    @af.task(name="tests.first_ends")
+    def first_ends() -> None:
+        assert tasks.gate.wait(WAIT)
+        slow.append(threading.get_ident())
+        first_ended.set()
+
+    @af.task(name="tests.second_ends")
+    def second_ends() -> None:
+        assert first_ended.wait(WAIT)
+        time.sleep(0.02)  # the time of the other thread is older than this one's
+
+    dag = af.Dag("late", workers=2)
+    before = [dag.add(first_ends), dag.add(second_ends)]
+    dag.add(nothing, after=before)
+    run = system.start(dag)
+    progress.append(run._source.progress)
+    tasks.gate.set()
+    run.result(timeout=WAIT)
+    first, second, last = run.steps
+    assert first.ended is not None
+    assert second.ended is not None
+    assert first.ended < second.ended <= last.ready <= last.started

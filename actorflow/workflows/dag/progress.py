@@ -36,6 +36,7 @@ class DagProgress(Ends):
         status: of the run.
         error: that ended it.
         is_cancelled_whole: it was cancelled, not only some nodes of it.
+        latest: the time of the latest end that was counted: what comes after several nodes begins no earlier.
         over: is called once it has ended.
     """
 
@@ -44,6 +45,7 @@ class DagProgress(Ends):
         self.status = "pending"
         self.error: BaseException | None = None
         self.is_cancelled_whole = False
+        self.latest = 0.0
         self.over: Callable[[], None]
 
     # --- its begin ----------------------------------------------------------------------------------------------------
@@ -93,6 +95,10 @@ class DagProgress(Ends):
     def pass_on(self, worker: ActorRef[Any], i: int, now: float, linked: int) -> int:
         """Do the same as `completed` for a plain call whose result and time are noted: fast, if nothing is unusual."""
         with self.lock:
+            if now < self.latest:  # read before this thread had the lock, and another one has ended a node meanwhile
+                now = self.latest
+            else:
+                self.latest = now
             if self.is_slow:
                 self._completed_slowly(i, self.results[i], now, linked)
                 following = self.next_for(worker)

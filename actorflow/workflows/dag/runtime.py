@@ -151,7 +151,7 @@ class DagRuntime:
             i = progress.pass_on(worker, i, at, done - 1)  # the last one is counted there
             if i < 0:
                 break
-            done = 0
+            done, at = 0, progress.latest  # of a node that came before, maybe one that ended after `at`
         return i
 
     def perform(self, worker: ActorRef[Any], i: int) -> int:
