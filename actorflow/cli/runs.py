@@ -153,6 +153,32 @@ def resume(run: str, url: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@runs.command(short_help="Have a failed run go on.")
+@on_store
+@RUN
+@click.option("--from", "step", metavar="STEP", help="From this step on, though it has a result.")
+def retry(run: str, step: str | None, url: str, as_json: bool) -> None:
+    """Have a run that failed, or was cancelled, go on from the step that failed; the results before it are kept.
+
+    A process that knows its workflow goes on with it. `runs fork` has a copy go on, and leaves the run as it is.
+    """
+    with opened(url, "write") as store:
+        of(store).retry(run, step)
+    told({"run": run, "retried": True}, as_json, f"run {run} goes on")
+
+
+@runs.command(short_help="Have a copy of a run go on.")
+@on_store
+@RUN
+@click.argument("new", metavar="NEW")
+@click.option("--from", "step", metavar="STEP", help="From this step on; without one the copy begins anew.")
+def fork(run: str, new: str, step: str | None, url: str, as_json: bool) -> None:
+    """Have a copy of a run, under the id NEW, go on from a step with the results before that; the run stays."""
+    with opened(url, "write") as store:
+        of(store).fork(run, step, new)
+    told({"run": run, "fork": new}, as_json, f"run {new} goes on as a copy of {run}")
+
+
 def of(store: Any) -> StoredRuns:
     """Return the runs of a store."""
     from actorflow.workflows.stored_runs import StoredRuns

@@ -121,17 +121,21 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
 @KNOWN_FILE
 @JSON
 def prune(file: str, as_json: bool) -> None:
-    """Remove rows past their retention now: old jobs, dead letters and schedules, and processes that have died.
+    """Remove rows past their retention now: old jobs, runs, dead letters, schedules, and processes that have died.
 
-    A queue that works does so by itself every ten seconds.
+    Processes at work do so by themselves.
     """
     from actorflow.queues.retention import prune as prune_now
     from actorflow.store.store import open_store
+    from actorflow.workflows.opening import heir_of
+    from actorflow.workflows.rows.keeping import remove_all
 
     def prune_file(path: str) -> dict[str, int]:
         opened = open_store(f"sqlite:///{path}", access="write")
         try:
-            return prune_now(opened)
+            opened.members.register("runs", heir_of(opened))  # else those of a process that has died would be nobody's
+            counts = prune_now(opened)
+            return {"jobs": counts.pop("jobs"), "runs": remove_all(opened), **counts}
         finally:
             opened.close()
 

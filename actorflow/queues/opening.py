@@ -11,6 +11,7 @@ from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 from actorflow.queues.ledger import limits
+from actorflow.queues.ledger.schedules import RESERVED
 from actorflow.queues.limits import Limit, check_count, parse_rate
 from actorflow.queues.node.claimer import Claimer
 from actorflow.queues.node.local_queue import LocalQueue
@@ -86,6 +87,9 @@ def check_queue(
     """Refuse arguments of a queue that make no sense."""
     if not isinstance(name, str) or not is_text(name) or "/" in name:
         msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
+        raise DefinitionError(msg)
+    if name.startswith(RESERVED):
+        msg = f"queue name {name!r}: names that begin with {RESERVED!r} stand for the runs of workflows"
         raise DefinitionError(msg)
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
         msg = f"workers={workers!r}: a whole number, 0 or more"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from actorflow.durable.rows import ledger as durable_ledger
 from actorflow.queues import ledger
 from actorflow.queues.aftermath import finish
+from actorflow.queues.ledger.schedules import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def prune(store: Store) -> dict[str, int]:
     jobs = _all(store, partial(ledger.prune, now=now))
     messages = _all(store, partial(durable_ledger.prune, now=now))
     keys = _keys(store, now)
-    schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
+    schedules = sum(_schedules(store, queue, now) for queue in [*_queues(store), RUNS])
     store.members.register(JOBS, taking_over(store))
     store.members.bury_dead()
     finish(store, sys.maxsize)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from actorflow.core.actors.child import child
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 from actorflow.queues.cron import MOST, Schedule, schedule_of
+from actorflow.queues.ledger.schedules import RUNS
 from actorflow.queues.node.upkeep import Upkeep
 from actorflow.queues.schedules import Firing, Schedules
 from actorflow.store.codec import check_size
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from actorflow.queues.packing import Packed
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
-
-RUNS: Final = "(runs of workflows)"  # in place of the name of a queue
 
 
 @dataclass(frozen=True, slots=True)

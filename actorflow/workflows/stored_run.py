@@ -17,7 +17,6 @@ from actorflow.tasks.options import check_text
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, trying_again
-from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import RunEvent
@@ -275,15 +274,8 @@ class StoredRun(Generic[R_co]):
         if row is None:
             raise self._missing()
         node = self._node
-        seed, started = (row[23] or f"{row[1]} {row[18]}", row[19]) if step is not None else (None, None)
         name = id or f"{self.id}-{node.scheduler.random_for('runs').getrandbits(64):016x}"
-        turn = row[22] if step is not None else 0
-        new = NewRun(
-            name, row[2], row[14], row[3], row[4], priority=row[9], key=row[10], seed=seed, turn=turn, started=started
-        )
-        if not self._store.write(lambda tx: trying_again.fork(tx, row, new, step, node.now(), node.id)):
-            msg = f"run {name!r} is there already: give the fork another id"
-            raise DefinitionError(msg)
+        trying_again.fork_now(self._store, row, name, step)
         node.look()
         return StoredRun(node, name)
 

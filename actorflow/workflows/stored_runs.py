@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
-from actorflow.workflows.rows import keeping, ledger
+from actorflow.workflows.rows import keeping, ledger, trying_again
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PARKED, PATCHED
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
@@ -102,10 +101,7 @@ class StoredRuns:
         Args:
             keep_ids: seconds for which ids are known after that.
         """
-        total = 0
-        while count := self._store.write(partial(keeping.remove, now=self._store.now(), keep_ids=keep_ids)):
-            total += count
-        return total
+        return keeping.remove_all(self._store, keep_ids)
 
     # --- one run -----------------------------------------------------------------------------------------------------
 
@@ -168,6 +164,28 @@ class StoredRuns:
         self.row(id)
         values = {"name": id, "state": PARKED}
         return self._store.write(lambda tx: tx.run("runs.unpark", values)) == 1
+
+    def retry(self, id: str, step: str | None = None) -> None:
+        """Have a run that has failed, or was cancelled, go on from a step; the results before that are kept.
+
+        Args:
+            id: of the run.
+            step: its name; None: the one that failed last, or the place of the cancel.
+
+        Raises:
+            DefinitionError: there is no such run, or it is not over, or has no such step.
+        """
+        self.row(id)
+        self._store.write(lambda tx: trying_again.retry(tx, id, step))
+
+    def fork(self, id: str, step: str | None, new: str) -> None:
+        """Have a copy of a run, with another id, go on from a step; without one, from its begin. The run stays.
+
+        Raises:
+            DefinitionError: there is no such run, or it has no such step, or the new id is taken.
+        """
+        row = self.row(id)
+        trying_again.fork_now(self._store, row, new, step)
 
 
 COLUMNS: Final = (

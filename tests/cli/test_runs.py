@@ -101,6 +101,46 @@ def test_a_parked_run_is_tried_again(path):
     assert answer(path, "list", "--status", "queued")[0]["id"] == "open"
 
 
+BROKEN = []
+
+
+@af.task
+def charged(n: int) -> int:
+    """Fail while it is broken; note its key."""
+    BROKEN.append(af.current().key)
+    if len(BROKEN) < 2:
+        raise ValueError("declined")
+    return n
+
+
+@af.workflow
+def pays(n: int) -> list[object]:
+    """Two steps, the second of which fails at first."""
+    return [number(n), charged(n)]
+
+
+def test_a_failed_run_goes_on_by_the_command_and_its_step_has_the_same_key(path):
+    BROKEN.clear()
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system, pytest.raises(af.RunFailed):
+        system.start(pays.options(id="paid"), 5).result(timeout=30)
+    assert "is running" in run(path, "retry", "open", code=2).stderr
+    assert "name the step" in run(path, "retry", "done", code=2).stderr
+    assert "no step 'x'" in run(path, "retry", "paid", "--from", "x", code=2).stderr
+    assert "there is no run y" in run(path, "retry", "y", code=2).stderr
+    assert answer(path, "retry", "paid") == {"run": "paid", "retried": True}
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        assert system.get_run("paid").result(timeout=30) == [[5], 5]
+    assert len(BROKEN) == 2
+    assert len(set(BROKEN)) == 1
+    assert answer(path, "fork", "paid", "copy", "--from", "charged") == {"run": "paid", "fork": "copy"}
+    assert "is there already" in run(path, "fork", "paid", "copy", code=2).stderr
+    assert answer(path, "retry", "paid", "--from", "charged")["retried"] is True
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        assert system.get_run("copy").result(timeout=30) == system.get_run("paid").result(timeout=30) == [[5], 5]
+    assert len(BROKEN) == 4
+    assert len(set(BROKEN)) == 2  # a copy is another run, so its steps have keys of their own
+
+
 def parked(path):
     import sqlite3
     from contextlib import closing

@@ -341,6 +341,34 @@ def test_vacuum_gives_room_back(path):
     assert answer("check", path)["ok"]
 
 
+@af.workflow
+def reviewed() -> str:
+    """Wait for a signal."""
+    return af.wait(str)
+
+
+def test_prune_removes_runs_and_leaves_those_of_a_dead_process_to_others(path, monkeypatch):
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        for name in ("open", "over"):
+            system.start(reviewed.options(id=name))
+        system.get_run("over").signal("well")
+        assert system.get_run("over").result(timeout=60) == "well"
+    with open_store(f"sqlite:///{path}") as store:
+        store.write(adding("another"))
+        taken = "update af_run set state = 2, owner = 'another' where name = 'open'"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(taken)
+    assert answer("prune", path)["runs"] == 0
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        system.get_run("open").signal("well")
+        assert system.get_run("open").result(timeout=60) == "well"
+    now = time.time()
+    monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 40 * 86400.0))
+    assert answer("prune", path)["runs"] > 0
+    with open_store(f"sqlite:///{path}") as store:
+        assert store.read(lambda tx: tx.one("runs.outcome", {"name": "over"})) is None
+
+
 def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatch):
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         jobs = system.queue("numbers", workers=1)
@@ -352,10 +380,10 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         system.store.write(adding("another"))
         system.store.write(adding("a third"))
-    assert answer("prune", path) == {"jobs": 0, "messages": 0, "keys": 0, "schedules": 0, "nodes": 2}
+    assert answer("prune", path) == {"jobs": 0, "runs": 0, "messages": 0, "keys": 0, "schedules": 0, "nodes": 2}
     now = time.time()
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 2 * 86400.0))
-    assert answer("prune", path) == {"jobs": 1, "messages": 0, "keys": 0, "schedules": 0, "nodes": 0}
+    assert answer("prune", path) == {"jobs": 1, "runs": 0, "messages": 0, "keys": 0, "schedules": 0, "nodes": 0}
     rows = [json.loads(text)["row"] for text in run("dump", path, "--table", "af_job").stdout.splitlines()]
     found = [(one["status"], one["result"]) for one in rows]
     assert found == [("queued", None), ("failed", None), ("completed", 8), ("queued", None)]

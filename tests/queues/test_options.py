@@ -220,6 +220,11 @@ def test_limits_and_durability_of_a_queue_are_what_they_must_be(shop):
         shop.queue("q", durability="paper")
 
 
+def test_a_queue_has_no_name_that_stands_for_the_runs_of_workflows(shop):
+    with pytest.raises(af.DefinitionError, match="stand for the runs of workflows"):
+        shop.queue("(runs of workflows)")
+
+
 def test_a_job_waits_for_those_that_it_needs(timed):
     ran = []
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
+RESERVED: Final = "(runs of "  # queues of users have no name that begins so
+RUNS: Final = f"{RESERVED}workflows)"  # in place of the name of a queue, of schedules of runs
 SKEW_SECONDS: Final = 60.0  # by which a row may be ahead of the clock; else the clock was wrong when it was written
 
 

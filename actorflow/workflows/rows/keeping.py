@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from actorflow.store.store import Store
     from actorflow.store.transaction import Transaction
 
 KEEP_ENDED: Final = 30 * 86_400.0  # seconds that a run is kept after its end
@@ -36,6 +38,14 @@ def remove(transaction: Transaction, now: float, keep_ids: float) -> int:
             transaction.run("runs.remove", values)
         count += 1
     return count
+
+
+def remove_all(store: Store, keep_ids: float = KEEP_IDS) -> int:
+    """Remove all runs that were kept their time, in parts; return how many rows went."""
+    total = 0
+    while count := store.write(partial(remove, now=store.now(), keep_ids=keep_ids)):
+        total += count
+    return total
 
 
 def digest_of(given: bytes) -> bytes:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
 from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, NO_STEP, OVER, PARKED, READY, step_name
 
 if TYPE_CHECKING:
+    from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
-    from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import Identity, RunRecord
 
 # Columns of `runs.get`.
@@ -91,6 +92,23 @@ def place_of(name: str, records: list[RunRecord], step: str | None) -> int:
     known = ", ".join(dict.fromkeys(step_name(one.identity) for one in records if one.kind not in NO_STEP)) or "none"
     msg = f"run {name} has no step {step!r} in its records; it has {known}"
     raise DefinitionError(msg)
+
+
+def fork_now(store: Store, row: Row, name: str, step: str | None) -> None:
+    """Add a copy of a run that goes on from a step, or from its begin, under another name.
+
+    Raises:
+        DefinitionError: the run has no such step, or the name is taken.
+    """
+    seed, started = (row[23] or f"{row[1]} {row[18]}", row[19]) if step is not None else (None, None)
+    turn = row[22] if step is not None else 0
+    new = NewRun(
+        name, row[2], row[14], row[3], row[4], priority=row[9], key=row[10], seed=seed, turn=turn, started=started
+    )
+    now, node = store.now(), store.node.id
+    if not store.write(lambda tx: fork(tx, row, new, step, now, node)):
+        msg = f"run {name!r} is there already: give the fork another id"
+        raise DefinitionError(msg)
 
 
 def fork(transaction: Transaction, row: Row, new: NewRun, step: str | None, now: float, node: str) -> bool:
