@@ -86,8 +86,7 @@ if TYPE_CHECKING:
     )
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.dag.node import Node, Results
-    from actorflow.workflows.run import NodeInfo, Run, RunEvent
-    from actorflow.workflows.stored_run import StepInfo
+    from actorflow.workflows.run import Run, RunEvent, StepInfo
     from actorflow.workflows.workflow import workflow
 
 __all__ = [
@@ -120,7 +119,6 @@ __all__ = [
     "MailboxFull",
     "MemoryLimit",
     "Node",
-    "NodeInfo",
     "NonDeterministic",
     "OutcomeUnknown",
     "PayloadError",
@@ -198,7 +196,7 @@ LATER: Final = {
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
     "RunEvent": "actorflow.workflows.run",
-    "StepInfo": "actorflow.workflows.stored_run",
+    "StepInfo": "actorflow.workflows.run",
     "as_completed": "actorflow.workflows.calls",
     "branch": "actorflow.workflows.calls",
     "continue_as_new": "actorflow.workflows.calls",
@@ -215,7 +213,6 @@ LATER: Final = {
     "Node": "actorflow.workflows.dag.node",
     "Results": "actorflow.workflows.dag.node",
     "Run": "actorflow.workflows.run",
-    "NodeInfo": "actorflow.workflows.run",
     "Chart": "actorflow.machine.definition.chart",
     "History": "actorflow.machine.rules",
     "Interpreter": "actorflow.machine.running.interpreter",

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.run import Run
     from actorflow.workflows.schedules import RunSchedule
-    from actorflow.workflows.stored_run import StoredRun
     from actorflow.workflows.stored_runs import StoredRuns
     from actorflow.workflows.workflow import AnyWorkflow, AsyncWorkflow, Workflow
 
@@ -173,11 +172,9 @@ class StoredSystem(System):
     @overload
     def start(self, dag: Dag, /) -> Run[Results]: ...
     @overload
-    def start(
-        self, workflow: Workflow[P, R] | AsyncWorkflow[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> StoredRun[R]: ...
+    def start(self, workflow: Workflow[P, R] | AsyncWorkflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]: ...
     @overload
-    def start(self, workflow: str, /, *args: Any, **kwargs: Any) -> StoredRun[Any]: ...
+    def start(self, workflow: str, /, *args: Any, **kwargs: Any) -> Run[Any]: ...
     def start(self, workflow: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Start a run of a workflow, which is in the store when this returns; or of a DAG, in this process alone.
 
@@ -232,15 +229,15 @@ class StoredSystem(System):
 
         return declare(self, cron, workflow, args, tz, catch_up, name)
 
-    def get_run(self, id: str, /) -> StoredRun[Any]:
+    def get_run(self, id: str, /) -> Run[Any]:
         """Return a handle on a run by its id, from any process on the store. Its methods say whether the run exists.
 
-        A DAG's run, which is in memory, is found until it is over, in the system that has started it: as an `af.Run`.
+        A DAG's run in memory is found until it is over, in the system that has started it.
         """
         from actorflow.workflows.opening import get_run  # noqa: PLC0415 - most systems have no runs
 
         in_memory: Any = self.memory_runs.get(id)
-        return get_run(self, id) if in_memory is None else in_memory.handle()
+        return get_run(self, id) if in_memory is None else in_memory
 
     def runs(self, workflow: AnyWorkflow | str | None = None, *, status: str | None = None) -> StoredRuns:
         """Return the runs in the store, of this system and of others: to list, count and remove them.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actorflow.app.system import ActorSystem
-    from actorflow.workflows.run import NodeInfo, Run
+    from actorflow.workflows.run import Run, StepInfo
     from actorflow.workflows.wfformat import WfInstance
 
 GRACE: Final = 0.5  # seconds
@@ -110,7 +110,7 @@ def warm_up(system: ActorSystem, workers: int) -> None:
         future.result()
 
 
-def figures_of(instance: WfInstance, steps: list[NodeInfo], scale: float, workers: int) -> dict[str, Any]:
+def figures_of(instance: WfInstance, steps: list[StepInfo], scale: float, workers: int) -> dict[str, Any]:
     """Return the figures of a run, beside those of the ideal one."""
     from actorflow.workflows.figures.schedule import ideal_makespan, levels_of, lower_bound
     from actorflow.workflows.figures.times import workflow_time
@@ -170,7 +170,7 @@ def draw(run: Run[Any], path: Path) -> None:
 
 def verdict(
     instance: WfInstance,
-    steps: list[NodeInfo],
+    steps: list[StepInfo],
     figures: dict[str, Any],
     failing: str | None,
     error: BaseException | None,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
+    from actorflow.workflows.run import Run
 
 
 def node_of(home: Any) -> RunNode:
@@ -81,7 +82,7 @@ def heir_of(store: Store, tell: Callable[[], object] = lambda: None) -> Callable
     return inherit
 
 
-def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StoredRun[Any]:
+def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run[Any]:
     """Start a run of a workflow, or return the one that has its id.
 
     Raises:
@@ -146,7 +147,7 @@ def is_input(row: Row, given: bytes) -> bool:
     return stored == (keeping.digest_of(given) if row[keeping.STATE] == keeping.REMOVED else given)
 
 
-def get_run(home: Any, id: str) -> StoredRun[Any]:
+def get_run(home: Any, id: str) -> Run[Any]:
     """Return a handle on a run by its id."""
     if not isinstance(id, str) or not id:
         msg = f"get_run({id!r}): the id of a run is a text that is not empty"

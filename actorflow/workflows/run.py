@@ -1,20 +1,21 @@
-"""Run: the handle on a run of a DAG, its steps, and the events that runs of DAGs and workflows have."""
+"""Run: the handle on a run of a workflow or a DAG, its steps, and its events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.futures.future import Future
     from actorflow.core.messages.events import Subscription
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.figures.timeline import Timeline
 
 R_co = TypeVar("R_co", covariant=True)
 
-RunStatus: TypeAlias = Literal["pending", "running", "paused", "parked", "completed", "failed", "cancelled"]
+RunStatus: TypeAlias = Literal["pending", "queued", "running", "paused", "parked", "completed", "failed", "cancelled"]
 StepStatus: TypeAlias = Literal["pending", "ready", "running", "completed", "failed", "skipped", "cancelled"]
 
 
@@ -27,11 +28,12 @@ class FailedTry(NamedTuple):
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class NodeInfo:
+class StepInfo:
     """A step of a run, as it stands. Times are seconds since the epoch.
 
     Attributes:
-        name: unique in its run: of a node, with that of the node it is a part of before it.
+        name: of a node, unique in its run, with that of the node it is a part of before it; of a step of a workflow,
+            that of the task, or "timer", or the class of a signal.
         task: name of its task; "" if it has none.
         status: "pending", "ready", "running", "completed", "failed", "skipped" or "cancelled".
         result: of a completed one.
@@ -45,6 +47,8 @@ class NodeInfo:
         after: names of the steps that it waits for.
         within: name of the step that it is a part of, such as a map; "" if of none.
         cause: the step whose failure or skip skipped this one.
+        branch: the line of a workflow's code that it is in: "0" is the main one; "" of a node.
+        occurrence: how often the branch had come to a step of that name, with this time.
     """
 
     name: str
@@ -60,15 +64,17 @@ class NodeInfo:
     priority: int = 0
     after: tuple[str, ...] = ()
     within: str = ""
-    cause: NodeInfo | None = None
+    cause: StepInfo | None = None
+    branch: str = ""
+    occurrence: int = 1
 
     def __repr__(self) -> str:
         return f"<step {self.name}, {self.status}>"
 
     @property
-    def causes(self) -> tuple[NodeInfo, ...]:
+    def causes(self) -> tuple[StepInfo, ...]:
         """The chain of steps that skipped this one, from the nearest to the one that failed."""
-        chain: list[NodeInfo] = []
+        chain: list[StepInfo] = []
         step = self.cause
         while step is not None:
             chain.append(step)
@@ -108,135 +114,168 @@ class RunEvent:
     detail: Any = None
 
 
-class RunSource(Protocol):
-    """The source of a handle: a run in memory, or one in the store, which tells how far it is and acts on requests."""
-
-    @property
-    def future(self) -> Future[Any]:
-        """Set at the end, with the result or the error."""
-        ...
-
-    def status(self) -> RunStatus:
-        """Return how far the run is."""
-        ...
-
-    def steps(self) -> list[NodeInfo]:
-        """Return the steps so far."""
-        ...
-
-    def history(self) -> list[RunEvent]:
-        """Return the events so far."""
-        ...
-
-    def done(self) -> tuple[int, int]:
-        """Return how many steps have ended, of how many that are known."""
-        ...
-
-    def now(self) -> float:
-        """Return seconds since the epoch, on the system's clock."""
-        ...
-
-    def cancel(self) -> None:
-        """Have the run end."""
-        ...
-
-    def pause(self) -> None:
-        """Have no more steps begin."""
-        ...
-
-    def resume(self) -> None:
-        """Have steps begin again."""
-        ...
-
-    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any]) -> Subscription:
-        """Have a ref or a function get the events to come."""
-        ...
-
-
 class Run(Generic[R_co]):
-    """A run of a workflow or a DAG: its result, its steps, and the means to end it.
+    """A run of a workflow or a DAG: its result, its steps, and the means to act on it.
 
     Attributes:
-        id: of the run.
+        id: the id by which `system.get_run(id)` finds it again.
     """
 
-    __slots__ = ("__weakref__", "_source", "id")
+    __slots__ = ("__weakref__", "id")
 
-    def __init__(self, id: str, source: RunSource) -> None:
+    def __init__(self, id: str) -> None:
         self.id = id
-        self._source = source
 
     def __repr__(self) -> str:
-        return f"<run {self.id}, {self.status}>"
+        return f"<Run {self.id}>"
+
+    # --- looks -------------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> RunStatus:
-        """How far it is: "pending", "running", "paused", "parked", "completed", "failed" or "cancelled"."""
-        return self._source.status()
+        """How far it is: "queued", "running", "paused", "parked", "completed", "failed" or "cancelled".
+
+        A run in memory is "pending" until it begins.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    @property
+    def steps(self) -> list[StepInfo]:
+        """The steps: of a DAG all nodes as they stand, in the order in which they were declared.
+
+        Of a workflow those that are over, in the order in which its code has heard of them.
+        """
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many steps have ended, of how many that are known so far."""
+        steps = self.steps
+        return sum(step.ended is not None for step in steps), len(steps)
+
+    @property
+    def history(self) -> list[RunEvent]:
+        """The events so far, oldest first: a copy."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def timeline(self) -> Timeline:
+        """Return the times of the steps as they stand: `print(run.timeline())` draws them, `.svg()` is a picture."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
+        """Get the events of the run from now on, each after its commit, while this process has the run.
+
+        A ref gets them by `tell`. A function is called as a message of an actor, so an error of its is logged, and
+        changes nothing. `system.subscribe(af.RunEvent, to)` is for the events of all runs.
+
+        Raises:
+            DefinitionError: the receiver is neither a ref nor a plain function.
+        """
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    # --- its end -----------------------------------------------------------------------------------------------------
 
     def result(self, *, timeout: float | None = None) -> R_co:
-        """Wait for the end of the run, and return its result. In asyncio code, `await run`.
+        """Wait for the end of the run, and return its result; meanwhile other actors run. In asyncio code, `await run`.
 
         Args:
             timeout: seconds to wait; None: until it is over.
 
         Raises:
-            RunFailed: a step failed; the cause is a StepFailed, and its cause the error of the task.
-            RunCancelled: it was cancelled, or its system ended.
+            RunFailed: a step or the code failed; that is the cause, if it is builtin or actorflow's.
+            RunCancelled: it was cancelled, or its system ended and it was in memory.
             DeadlockError: nothing of it could go on.
             AskTimeout: it is not over within the timeout.
+            DefinitionError: there is no such run; or this is code on the asyncio loop: `await run`.
         """
-        return self._source.future.get(timeout=timeout)  # type: ignore[no-any-return]
+        raise NotImplementedError  # pragma: no cover - each kind has its own
 
     def __await__(self) -> Generator[Any, Any, R_co]:
-        return self._source.future.__await__()
+        """Return the result as `result` does, without blocking: in asyncio code and `async def` handlers."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
 
-    @property
-    def steps(self) -> list[NodeInfo]:
-        """The steps as they stand, in the order in which they were declared."""
-        return self._source.steps()
+    # --- messages to it ----------------------------------------------------------------------------------------------
 
-    @property
-    def progress(self) -> tuple[int, int]:
-        """How many steps have ended, of how many that are known so far; it costs far less than `steps`."""
-        return self._source.done()
+    def cancel(self) -> bool:
+        """Cancel the run, whose clean-up code runs.
 
-    @property
-    def history(self) -> list[RunEvent]:
-        """The events so far, oldest first: a copy."""
-        return self._source.history()
+        In the code of a workflow `RunCancelled` is raised where it waits. Of a DAG the nodes that have not begun are
+        cancelled. A task that runs sees it by `af.current().cancelled`; coroutines are cancelled at once. Two seconds
+        later the process of a cpu task is killed, and a plain function that goes on is left alone, its result refused.
 
-    def timeline(self) -> Timeline:
-        """Return the times of the steps as they stand: `print(run.timeline())` draws them, `.svg()` is a picture."""
-        from actorflow.workflows.figures.timeline import Timeline  # noqa: PLC0415 - drawn by few programs
-
-        return Timeline(self.id, self.steps, self._source.now())
-
-    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
-        """Get the events of the run from now on: a ref by `tell`, a function is called as a message of an actor.
-
-        An error of a function is logged, and changes nothing for the run.
+        Returns:
+            False if it was over.
         """
-        return self._source.subscribe(to)
+        raise NotImplementedError  # pragma: no cover - each kind has its own
 
-    def cancel(self) -> None:
-        """End the run: what has not begun is cancelled, and what runs sees it by `af.current().cancelled`.
+    def pause(self) -> bool:
+        """Begin no more steps until `resume`; those that run go on to their end.
 
-        Coroutines are cancelled at once. Two seconds later the process of a cpu task is killed, and a plain function
-        that goes on is left alone, its result refused. Does nothing if the run is over.
+        Returns:
+            False if the run is over.
         """
-        self._source.cancel()
+        raise NotImplementedError  # pragma: no cover - each kind has its own
 
-    def pause(self) -> None:
-        """Begin no more steps until `resume`; those that run go on to their end."""
-        self._source.pause()
+    def resume(self) -> bool:
+        """Go on after a pause.
 
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._source.resume()
+        Returns:
+            False if there was none.
+        """
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def signal(self, value: object, /, *, id: str | None = None) -> bool:  # noqa: ARG002 - of a workflow's
+        """Send the run a signal; it is committed when this returns, and kept until its code waits for its class.
+
+        Args:
+            value: an object of the class that the code waits for; it must be storable.
+            id: the sender's own: a second signal of that id within a week is dropped.
+
+        Returns:
+            False if a signal of that id was sent before.
+
+        Raises:
+            DefinitionError: there is no such run, or it is over, or of a DAG, which waits for none.
+            PayloadError: a part of the value cannot be stored.
+        """
+        raise self.refusal("takes no signals: a workflow waits for them")
+
+    # --- once more ---------------------------------------------------------------------------------------------------
+
+    def retry(self, *, from_: str | None = None) -> None:  # noqa: ARG002 - of a workflow's
+        """Have the run, which has failed or was cancelled, go on from a step; the results before that are kept.
+
+        Its deadline counts no more, and signals that it had not taken are gone. Children that failed are tried again.
+
+        Args:
+            from_: name of the step; None: the one that failed last, or the place of the cancel.
+
+        Raises:
+            DefinitionError: it is not over, has completed and no step is given, or has no such step; or is in memory.
+        """
+        raise self.refusal("has no records to go on from: start the DAG again")
+
+    def fork(self, *, step: str | None = None, id: str | None = None) -> Run[R_co]:  # noqa: ARG002 - of a workflow's
+        """Start a run that has the results of this one before a step, and goes on from there; this one stays.
+
+        Args:
+            step: its name; None: no results are kept.
+            id: of the new run.
+
+        Raises:
+            DefinitionError: there is no such run, or it has no such step, or the new id is taken; or it is in memory.
+        """
+        raise self.refusal("has no records to go on from: start the DAG again")
+
+    def refusal(self, what: str) -> DefinitionError:
+        """Return the error of a call that is none of a run of a DAG in memory."""
+        return DefinitionError(f"run {self.id} is of a DAG in memory, and {what}")
 
 
-def history_of(run: str, steps: list[NodeInfo]) -> Iterator[RunEvent]:
+def history_of(run: str, steps: list[StepInfo]) -> Iterator[RunEvent]:
     """Yield the events of steps, as their times tell them, in no order."""
     for step in steps:
         for one in step.tries:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from actorflow.queues.packing import Packed
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class RunSchedule:
     def __repr__(self) -> str:
         return f"<RunSchedule {self.name}>"
 
-    def backfill(self, begin: dt.datetime, end: dt.datetime) -> list[StoredRun[Any]]:
+    def backfill(self, begin: dt.datetime, end: dt.datetime) -> list[Run[Any]]:
         """Start the runs for all times from `begin` to before `end`, those that were not started; return all of them.
 
         Raises:
@@ -133,7 +134,7 @@ class RunSchedule:
         if begin.utcoffset() is None or end.utcoffset() is None:
             msg = f"backfill({begin!r}, {end!r}): give times with a zone, such as datetime(..., tzinfo=UTC)"
             raise DefinitionError(msg)
-        runs: list[StoredRun[Any]] = []
+        runs: list[Run[Any]] = []
         part: list[NewRun] = []
         packed = cast("PackedRun", self._schedule.packed)
         for time in self._schedule.times(begin.timestamp() - 1):
@@ -146,7 +147,7 @@ class RunSchedule:
                 part = []
         return runs + self._start(part)
 
-    def _start(self, part: list[NewRun]) -> list[StoredRun[Any]]:
+    def _start(self, part: list[NewRun]) -> list[Run[Any]]:
         node = self._node
 
         def work(transaction: Transaction) -> None:

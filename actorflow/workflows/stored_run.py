@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.messages.execution import CURRENT
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
-from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed
+from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed, StepFailed
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.error_json import read_error
 from actorflow.tasks.options import check_text
+from actorflow.workflows.figures.times import begin_of
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, trying_again
 from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
-from actorflow.workflows.run import RunEvent
+from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo
 from actorflow.workflows.signals import CancelRun
 
 if TYPE_CHECKING:
@@ -28,85 +29,39 @@ if TYPE_CHECKING:
     from actorflow.queues.node.announcer import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
+    from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.rows.records import Identity, RunRecord
+    from actorflow.workflows.run import RunStatus
 
 STATUS, ERROR, STARTED, ENDED = 8, 16, 19, 20  # columns of "runs.get"
 
 R_co = TypeVar("R_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class StepInfo:
-    """A step of a run, as its records have it.
+class StoredRun(Run[R_co]):
+    """A run that is in the store."""
 
-    Attributes:
-        name: of the task; "timer" of a timer, and the class of a signal.
-        branch: the line of the code that it is in: "0" is the main one.
-        occurrence: how often the branch had come to a step of that name, with this time.
-        status: "completed" or "failed".
-        error: the last one.
-        attempts: tries, the last one included.
-        began: when the last attempt began; None of a timer or a signal. Seconds since the epoch, as `ended`.
-    """
-
-    name: str
-    branch: str
-    occurrence: int
-    status: str
-    error: str | None
-    attempts: int
-    began: float | None
-    ended: float
-
-
-class StoredRun(Generic[R_co]):
-    """One run of a workflow: `run.result()` waits for the result of its body, and so does `await run`.
-
-    Attributes:
-        id: the id by which `system.get_run(id)` finds it again.
-    """
-
-    __slots__ = ("_node", "_store", "_waits", "id")
+    __slots__ = ("_node", "_store", "_waits")
 
     def __init__(self, node: RunNode, id: str) -> None:
+        super().__init__(id)
         self._node = node
         self._store: Store = node.store
         self._waits: Waits = node.waits
-        self.id = id
-
-    def __repr__(self) -> str:
-        return f"<Run {self.id}>"
 
     # --- looks -------------------------------------------------------------------------------------------------------
 
     @property
-    def status(self) -> str:
-        """The run's status: "queued", "running", "completed", "failed", "cancelled" or "parked".
-
-        Raises:
-            DefinitionError: there is no such run.
-        """
-        return str(self._store.read(self._outcome)[0])
+    def status(self) -> RunStatus:
+        """How far it is, as its row has it."""
+        return self._store.read(self._outcome)[0]  # type: ignore[no-any-return]
 
     @property
     def steps(self) -> list[StepInfo]:
         """The steps that are over, in the order in which the body has heard of them."""
         row = self._row()
-        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
-        return [
-            StepInfo(
-                name=record.identity[1],
-                branch=record.identity[0],
-                occurrence=record.identity[2],
-                status="completed" if record.error is None else "failed",
-                error=None if record.error is None else read_error(record.error)[0],
-                attempts=record.attempt,
-                began=record.began,
-                ended=record.at,
-            )
-            for record in records
-            if record.kind not in {ATTEMPT, *NO_STEP}
-        ]
+        return list(steps_of(self._store.read(lambda tx: ledger.records(tx, row[0]))))
 
     @property
     def history(self) -> list[RunEvent]:
@@ -127,19 +82,14 @@ class StoredRun(Generic[R_co]):
             events.append(RunEvent(row[STATUS], self.id, None, row[ENDED], detail))
         return events
 
-    def timeline(self) -> list[StepInfo]:
-        """Return the steps that are over in the order of their begin: what a chart of the run draws, line by line."""
-        return sorted(self.steps, key=lambda step: step.ended if step.began is None else step.began)
+    def timeline(self) -> Timeline:
+        """Return the times of the steps that are over."""
+        from actorflow.workflows.figures.timeline import Timeline  # noqa: PLC0415 - drawn by few programs
+
+        return Timeline(self.id, charted(self.steps), self._node.now())
 
     def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
-        """Get the events of the run from now on, each after its commit, while this process has the run.
-
-        A ref gets them by `tell`. A function is called as a message of an actor, so an error of its is logged, and
-        changes nothing. `system.subscribe(af.RunEvent, to)` is for the events of all runs.
-
-        Raises:
-            DefinitionError: the receiver is neither a ref nor a plain function.
-        """
+        """Have a ref or a function get the events to come, while this process has the run."""
         subscription: Subscription = self._node.home._subscribers.subscribe(
             RunEvent, to, lambda event: event.run == self.id
         )
@@ -163,14 +113,7 @@ class StoredRun(Generic[R_co]):
     # --- its end -----------------------------------------------------------------------------------------------------
 
     def result(self, *, timeout: float | None = None) -> R_co:
-        """Return the value of the body; wait for it at most `timeout` seconds. Meanwhile other actors run.
-
-        Raises:
-            RunFailed: the body raised an error; that is the cause, if it is builtin or actorflow's.
-            RunCancelled: it was cancelled.
-            AskTimeout: it is not over yet.
-            DefinitionError: there is no such run; or this is code on the asyncio loop: `await run`.
-        """
+        """Wait for the end of the run, and return its result."""
         execution = CURRENT.get()
         if execution is not None and execution.on_loop:
             msg = "run.result() would block the loop of all async tasks and loop=True handlers: `await run`"
@@ -215,27 +158,11 @@ class StoredRun(Generic[R_co]):
     # --- messages to it ----------------------------------------------------------------------------------------------
 
     def signal(self, value: object, /, *, id: str | None = None) -> bool:
-        """Send the run a signal; it is committed when this returns, and kept until its body waits for its class.
-
-        Args:
-            value: an object of the class that the body waits for; it must be storable.
-            id: the sender's own: a second signal of that id within a week is dropped.
-
-        Returns:
-            False if a signal of that id was sent before.
-
-        Raises:
-            DefinitionError: there is no such run, or it is over.
-            PayloadError: a part of the value cannot be stored.
-        """
+        """Send the run a signal."""
         return self._send(value, id)
 
     def cancel(self) -> bool:
-        """Cancel the run: `RunCancelled` is raised in its body where it waits, and its clean-up code runs.
-
-        Returns:
-            False if it was over.
-        """
+        """Cancel the run."""
         try:
             self._send(CancelRun(), None)
         except RunOver:
@@ -245,30 +172,13 @@ class StoredRun(Generic[R_co]):
     # --- once more ---------------------------------------------------------------------------------------------------
 
     def retry(self, *, from_: str | None = None) -> None:
-        """Have the run, which has failed or was cancelled, go on from a step; the results before that are kept.
-
-        Its deadline counts no more, and signals that it had not taken are gone. Children that failed are tried again.
-
-        Args:
-            from_: name of the step; None: the one that failed last, or the place of the cancel.
-
-        Raises:
-            DefinitionError: it is not over, has completed and no step is given, or has no such step.
-        """
+        """Have the run go on from a step."""
         if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_)):
             raise self._missing()
         self._node.look()
 
     def fork(self, *, step: str | None = None, id: str | None = None) -> StoredRun[R_co]:
-        """Start a run that has the results of this one before a step, and goes on from there; this one stays.
-
-        Args:
-            step: its name; None: no results are kept.
-            id: of the new run.
-
-        Raises:
-            DefinitionError: there is no such run, or it has no such step, or the new id is taken.
-        """
+        """Start a run that goes on from a step of this one."""
         check_text("id", id)
         row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
         if row is None:
@@ -307,3 +217,51 @@ class StoredRun(Generic[R_co]):
 
     def _end_unbegun(self, transaction: Transaction) -> bool:
         return end_unbegun(transaction, self._node, self.id)
+
+
+def steps_of(records: Iterable[RunRecord]) -> Iterator[StepInfo]:
+    """Yield the steps that records of a workflow tell of."""
+    tries: dict[Identity, list[FailedTry]] = {}
+    for record in records:
+        began = record.at if record.began is None else record.began
+        if record.kind == ATTEMPT:
+            tries.setdefault(record.identity, []).append(FailedTry(began, record.at, error_in(record)))
+        elif record.kind not in NO_STEP:
+            branch, name, occurrence = record.identity
+            yield StepInfo(
+                name,
+                name if record.began is not None else "",
+                "completed" if record.error is None else "failed",
+                error=None if record.error is None else error_in(record),
+                ready=record.began,
+                started=record.began,
+                ended=record.at,
+                attempts=record.attempt,
+                tries=tuple(tries.pop(record.identity, ())),
+                branch=branch,
+                occurrence=occurrence,
+            )
+
+
+def error_in(record: RunRecord) -> BaseException:
+    """Return the error of a step: a builtin one or actorflow's own, or in its place a StepFailed."""
+    text, error = read_error(record.error)
+    return StepFailed(record.identity[1], text) if error is None else error
+
+
+def charted(steps: Sequence[StepInfo]) -> list[StepInfo]:
+    """Return steps as a chart needs them: with names that differ, each after the one whose end it began upon."""
+    begun = sorted((step for step in steps if step.started is not None), key=begin_of)
+    ended = sorted(begun, key=lambda step: step.ended or 0.0)
+    found: list[StepInfo] = []
+    last, at = "", 0
+    for step in begun:
+        while at < len(ended) and (ended[at].ended or 0.0) <= begin_of(step) and ended[at] is not step:
+            last, at = named(ended[at]), at + 1
+        found.append(dataclasses.replace(step, name=named(step), after=(last,) if last else ()))
+    return found
+
+
+def named(step: StepInfo) -> str:
+    """Return the name of a step, with its place if it is not the first in the main branch."""
+    return step_name((step.branch, step.name, step.occurrence))

@@ -137,7 +137,7 @@ class Load:
         self.rng = rng
         self.alive = alive
         self.number = 0
-        self.open: dict[int, tuple[af.StoredRun[object] | object, bool]] = {}
+        self.open: dict[int, tuple[af.Run[object], bool]] = {}
 
     def look(self) -> None:
         """Signal some of those that wait, check those that are over, and start others in their place."""

@@ -527,6 +527,33 @@ def dags(system: af.ActorSystem) -> None:
     run.cancel()
 
 
+@af.workflow
+def counted(n: int) -> str:
+    """Count in text."""
+    return str(n)
+
+
+@af.workflow
+async def counted_async(n: int) -> str | None:
+    """Count in text, maybe."""
+    return str(n)
+
+
+def handles(system: af.ActorSystem, dag: af.Dag) -> None:
+    """A run has one handle, of whatever kind it is; its result is typed."""
+    assert_type(system.start(counted, 3), af.Run[str])
+    assert_type(system.start(counted.options(id="p"), 3).result(), str)
+    assert_type(system.start(counted_async, n=3).result(timeout=1), str | None)
+    assert_type(system.start("by.name", 3), af.Run[Any])
+    run_of_dag, run_of_workflow = system.start(dag), system.start(counted, 3)
+    runs: list[af.Run[object]] = [run_of_dag, run_of_workflow, system.get_run("p")]
+    for run in runs:
+        assert_type(run.steps, list[af.StepInfo])
+        print(run.status, run.progress, run.history, run.timeline().times, run.cancel(), run.signal("x", id="1"))
+        run.retry(from_="fetch")
+        assert_type(run.fork(step="fetch"), af.Run[object])
+
+
 async def awaited_run(system: af.ActorSystem, dag: af.Dag) -> None:
     """A run is awaited in asyncio code."""
     assert_type(await system.start(dag), af.Results)

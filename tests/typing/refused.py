@@ -341,3 +341,6 @@ def dags(system: af.ActorSystem, dag: af.Dag) -> None:
     number: int = system.start(dag).result()[raw]  # refused: the result is a Raw
     system.start(clean)  # refused: no DAG
     system.start(dag).status = "failed"  # refused: it is read only
+    system.start(dag).signal()  # refused: no value
+    system.start(dag).fork(stp="a")  # refused: a misspelt option
+    system.get_run(3)  # refused: an id is a text

@@ -320,7 +320,7 @@ def test_a_node_begins_after_the_end_of_each_node_before_it_though_a_thread_was_
     before = [dag.add(first_ends), dag.add(second_ends)]
     dag.add(nothing, after=before)
     run = system.start(dag)
-    progress.append(run._source.progress)
+    progress.append(run.looks.progress)
     tasks.gate.set()
     run.result(timeout=WAIT)
     first, second, last = run.steps

@@ -10,15 +10,15 @@ import actorflow as af
 from actorflow.workflows.figures.schedule import ideal_makespan, lower_bound
 from actorflow.workflows.figures.timeline import Timeline
 from actorflow.workflows.figures.times import critical_path, workflow_capacity, workflow_time
-from actorflow.workflows.run import FailedTry, NodeInfo
+from actorflow.workflows.run import FailedTry, StepInfo
 
 from .tasks import double, fail, later, numbers
 
 WAIT = 60.0
 
 
-def step(name: str, ready: float, started: float, ended: float, after: tuple[str, ...] = (), **more) -> NodeInfo:
-    return NodeInfo(name, name, "completed", ready=ready, started=started, ended=ended, attempts=1, after=after, **more)
+def step(name: str, ready: float, started: float, ended: float, after: tuple[str, ...] = (), **more) -> StepInfo:
+    return StepInfo(name, name, "completed", ready=ready, started=started, ended=ended, attempts=1, after=after, **more)
 
 
 DIAMOND = [
@@ -77,7 +77,7 @@ def test_capacity_of_a_workflow_is_tasks_times_parallelism_by_capacity():
 
 
 def test_a_timeline_shows_waits_runs_and_failed_tries_apart():
-    again = NodeInfo("late", "late", "failed", ready=1.0, started=4.0, ended=5.0, attempts=2)
+    again = StepInfo("late", "late", "failed", ready=1.0, started=4.0, ended=5.0, attempts=2)
     again.tries = (FailedTry(2.0, 3.0, ValueError("x")),)
     text = Timeline("run-1", [*DIAMOND, again], 5.0).text(width=50)
     assert text.splitlines() == [

@@ -80,7 +80,13 @@ def test_a_listener_hears_of_all_that_a_run_does(workflow: Any) -> None:
         assert {event.run for event in heard} == {"run"}
         seen = [short(event) for event in run.history]
         assert seen == [short(event) for event in heard if event.kind != "waiting"]
-        assert [step.name for step in run.timeline()] == [step.name for step in run.steps]
+        timeline = run.timeline()
+        assert len({step.name for step in timeline.steps}) == sum(step.task != "" for step in run.steps)
+        assert timeline.critical_path[-1].ended == max(step.ended for step in timeline.steps)
+        assert all(name in {step.name for step in timeline.steps} for step in timeline.steps for name in step.after)
+        tried = [step for step in timeline.steps if step.tries]
+        assert [(step.attempts, [type(one.error) for one in step.tries]) for step in tried] == [(2, [ValueError])]
+        assert run.progress == (len(run.steps), len(run.steps))
 
 
 def test_an_event_comes_after_its_commit() -> None:

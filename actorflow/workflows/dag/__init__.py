@@ -3,6 +3,6 @@
 `node` (a node and its options), `specs` (a node as declared, and the checks), `definition` (the Dag that users write),
 `plan` (what a run needs of it), `table` (the nodes of a run), `ready_set` (those that may begin), `ends` (what the end
 of one decides), `expansion` (nodes that turn into several), `journal` (records of a run, and how one goes on from
-them), `progress` (how far a run is, made of these), `attempts` (of a task), `runtime` (how a worker runs a node),
-`workers`, `runner` (the actor of a run), `memory_run` (a run in this process, as its handle sees it).
+them), `progress` (how far a run is, made of these), `looks` (how far, as a handle shows it), `attempts` (of a task),
+`runtime` (how a worker runs a node), `workers`, `runner` (the actor of a run), `memory_run` (a run in this process).
 """

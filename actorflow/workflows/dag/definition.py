@@ -16,7 +16,7 @@ from actorflow.workflows.dag.specs import NodeSpec, check_count, check_loop, che
 if TYPE_CHECKING:
     from actorflow.tasks.task import AsyncTask, Task
     from actorflow.workflows.dag.plan import Plan
-    from actorflow.workflows.run import NodeInfo, Run
+    from actorflow.workflows.run import Run, StepInfo
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -380,7 +380,7 @@ class Dag:
             raise DefinitionError(msg)
         return node._index
 
-    def mermaid(self, steps: Sequence[NodeInfo] = ()) -> str:
+    def mermaid(self, steps: Sequence[StepInfo] = ()) -> str:
         """Draw the DAG as a Mermaid flowchart; with the steps of a run, `dag.mermaid(run.steps)`, by their statuses.
 
         >>> import actorflow as af

@@ -12,7 +12,7 @@ from actorflow.machine.pictures.labels import clip
 from actorflow.workflows.figures.times import WorkflowTime, begin_of, critical_path, workflow_time
 
 if TYPE_CHECKING:
-    from actorflow.workflows.run import NodeInfo
+    from actorflow.workflows.run import StepInfo
 
 ROW: Final = 18  # pixels
 CHART: Final = 900
@@ -54,7 +54,7 @@ class Timeline:
     """
 
     run: str
-    steps: Sequence[NodeInfo]
+    steps: Sequence[StepInfo]
     now: float
 
     @property
@@ -63,7 +63,7 @@ class Timeline:
         return workflow_time(self.steps)
 
     @property
-    def critical_path(self) -> list[NodeInfo]:
+    def critical_path(self) -> list[StepInfo]:
         """The longest chain of steps that waited for each other."""
         return critical_path(self.steps)
 
@@ -114,7 +114,7 @@ class Timeline:
         lines += legend(ROW * (len(rows) + 1))
         return "\n".join([*lines, "</svg>"]) + "\n"
 
-    def _drawn(self, step: NodeInfo, y: int, first: float, scale: float, *, waits: bool) -> Iterator[str]:
+    def _drawn(self, step: StepInfo, y: int, first: float, scale: float, *, waits: bool) -> Iterator[str]:
         for bar in self.bars(step):
             if bar.kind == "wait" and not waits:
                 continue
@@ -125,12 +125,12 @@ class Timeline:
                 f"<title>{title}</title></rect>"
             )
 
-    def _rows(self, begun: list[NodeInfo]) -> Iterator[tuple[str, list[NodeInfo]]]:
+    def _rows(self, begun: list[StepInfo]) -> Iterator[tuple[str, list[StepInfo]]]:
         """Yield the lines of a picture: a step each, or lanes of steps that do not overlap."""
         if len(begun) <= ROWS:
             yield from ((step.name, [step]) for step in begun)
             return
-        lanes: list[list[NodeInfo]] = []
+        lanes: list[list[StepInfo]] = []
         free: list[tuple[float, int]] = []  # the end of the last step of each lane
         for step in sorted(begun, key=lambda one: one.started or 0.0):
             lane = len(lanes)
@@ -142,7 +142,7 @@ class Timeline:
             heappush(free, (step.ended if step.ended is not None else self.now, lane))
         yield from ((f"lane {number}", lane) for number, lane in enumerate(lanes, 1))
 
-    def bars(self, step: NodeInfo) -> Iterator[Bar]:
+    def bars(self, step: StepInfo) -> Iterator[Bar]:
         """Yield the pieces of a step's time, in order."""
         at = step.ready if step.ready is not None and not step.tries else begin_of(step)
         for one in step.tries:
@@ -154,13 +154,13 @@ class Timeline:
             status = step.status if step.ended is not None else "running"
             yield Bar(status, step.started, self.now if step.ended is None else step.ended)
 
-    def _begun(self) -> list[NodeInfo]:
+    def _begun(self) -> list[StepInfo]:
         return sorted(
             (step for step in self.steps if step.started is not None or step.tries),
             key=lambda step: (begin_of(step), step.started or 0.0),
         )
 
-    def _span(self, begun: list[NodeInfo]) -> tuple[float, float]:
+    def _span(self, begun: list[StepInfo]) -> tuple[float, float]:
         ends = [step.ended if step.ended is not None else self.now for step in begun]
         return min(begin_of(step) for step in begun), max(ends)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.workflows.run import NodeInfo
+    from actorflow.workflows.run import StepInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class WorkflowTime:
         return self.task_time / (workers * self.makespan) if self.makespan > 0 else 0.0
 
 
-def workflow_time(steps: Sequence[NodeInfo]) -> WorkflowTime:
+def workflow_time(steps: Sequence[StepInfo]) -> WorkflowTime:
     """Return where the time of a run went: WorkflowTime = task time + coordination time.
 
     With one step after the other, the task time is the critical path, and the sum holds to the letter.
 
-    >>> from actorflow.workflows.run import NodeInfo
+    >>> from actorflow.workflows.run import StepInfo
     >>> steps = [
-    ...     NodeInfo("a", "a", "completed", ready=0.0, started=0.0, ended=1.0, attempts=1),
-    ...     NodeInfo("b", "b", "completed", ready=1.0, started=1.5, ended=2.5, attempts=1, after=("a",)),
+    ...     StepInfo("a", "a", "completed", ready=0.0, started=0.0, ended=1.0, attempts=1),
+    ...     StepInfo("b", "b", "completed", ready=1.0, started=1.5, ended=2.5, attempts=1, after=("a",)),
     ... ]
     >>> time = workflow_time(steps)
     >>> time.makespan, time.task_time, time.coordination
@@ -76,14 +76,14 @@ def workflow_time(steps: Sequence[NodeInfo]) -> WorkflowTime:
     )
 
 
-def begin_of(step: NodeInfo) -> float:
+def begin_of(step: StepInfo) -> float:
     """Return when a step was ready; if that is not known, when it began."""
     if step.tries:
         return step.tries[0].started
     return step.ready if step.ready is not None else step.started or 0.0
 
 
-def critical_path(steps: Sequence[NodeInfo]) -> list[NodeInfo]:
+def critical_path(steps: Sequence[StepInfo]) -> list[StepInfo]:
     """Return the longest chain of steps that waited for each other, by the time that they ran, the first one first.
 
     The parts of a step count as that step.
@@ -92,7 +92,7 @@ def critical_path(steps: Sequence[NodeInfo]) -> list[NodeInfo]:
     ran.sort(key=lambda step: (step.started, step.ended))
     by_name = {step.name: step for step in ran}
     length: dict[str, float] = {}
-    before: dict[str, NodeInfo | None] = {}
+    before: dict[str, StepInfo | None] = {}
     for step in ran:
         ahead = [name for name in step.after if name in length]
         longest = max(ahead, key=length.__getitem__, default=None)
@@ -100,8 +100,8 @@ def critical_path(steps: Sequence[NodeInfo]) -> list[NodeInfo]:
         before[step.name] = None if longest is None else by_name[longest]
     if not ran:
         return []
-    at: NodeInfo | None = max(ran, key=lambda step: (length[step.name], step.ended))
-    path: list[NodeInfo] = []
+    at: StepInfo | None = max(ran, key=lambda step: (length[step.name], step.ended))
+    path: list[StepInfo] = []
     while at is not None:
         path.append(at)
         at = before[at.name]
