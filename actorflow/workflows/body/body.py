@@ -227,11 +227,15 @@ class Body:
         """Note that the run is cancelled, and have the steps told that are under way."""
         self.is_cancelled = True
         with self.lock:
-            again = [step for step in self.open.values() if step.cancel() and step.is_launched]
-            for step in again:
-                step.after = self.last
-            self._unlaunched += again
+            for step in self.open.values():
+                if step.cancel() and step.is_launched:
+                    self.launch_again(step)
         self.launch()
+
+    def launch_again(self, step: Step) -> None:
+        """Have a step launched once more, which the code has cancelled."""
+        step.after = self.last
+        self._unlaunched.append(step)
 
     def interrupt_steps(self) -> None:
         """Have the steps end that are under way when the run is cancelled; the code may be busy with one of them."""

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.futures.future import Future
+
+if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Execution
 
 T = TypeVar("T")
 
 
 class BodyFuture(Future[Any]):
-    """A future that the body of a workflow sets, by itself or as it hears of a record: its code may wait for it."""
+    """A future that the body of a workflow sets, by itself or as it hears of a record: its code may wait for it.
+
+    As with futures of asyncio, it is cancelled with the code that awaits it, unless `asyncio.shield` is between.
+    """
 
     __slots__ = ()
+
+    def _await_slowly(self, execution: Execution | None) -> Generator[Any, Any, None]:
+        """Await the value; if the code that does is cancelled, so is the future."""
+        try:
+            yield from super()._await_slowly(execution)
+        except asyncio.CancelledError as error:
+            self._drop(error)
+            raise
+
+    def _drop(self, error: BaseException) -> None:
+        """End with the error of the code that awaited it."""
+        self._settle(None, error)
 
 
 class Gathered(BodyFuture):
@@ -46,6 +65,13 @@ class Gathered(BodyFuture):
         heard = partial(self._heard_of, future, then)
         if not future._add_waiter(heard):
             heard()
+
+    def _drop(self, error: BaseException) -> None:
+        """End with the error of the code that awaited it, and have those that are not over end."""
+        if self._settle(None, error):
+            for future in self._futures:
+                if isinstance(future, BodyFuture):
+                    future._drop(error)
 
     def fail(self, error: Exception) -> None:
         """End with an error."""

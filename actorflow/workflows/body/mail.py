@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from actorflow.durable.rows import ledger as mailboxes
+from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.records import Letter
 from actorflow.workflows.rows.records import RESULT
 
 if TYPE_CHECKING:
+    from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.body.child_step import ChildStep
     from actorflow.workflows.body.steps import SignalStep
-    from actorflow.workflows.rows.records import Identity
+    from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.signals import ChildEnded
+
+
+@dataclass(slots=True, eq=False)
+class Returned:
+    """A signal that a wait was given which nobody waited for any more; it is for the next.
+
+    Attributes:
+        is_given: the next was given it, and has not heard of that.
+    """
+
+    signal: Any
+    value: bytes
+    is_given: bool = False
+
+
+AGAIN = 2  # the attempt in the record of a wait that was given a signal which another one has returned
 
 
 class Mail:
@@ -26,6 +47,7 @@ class Mail:
         self._body = body
         self.upto = 0
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
+        self._returned: list[Returned] = []
         self._waits: list[SignalStep] = []
         self._ends: dict[Identity, tuple[int, ChildEnded]] = {}  # of children, by the step that waits for each
 
@@ -63,6 +85,10 @@ class Mail:
     def take(self, wait: SignalStep) -> bool:
         """Give a wait the first signal of its class that is kept; False if there is none: then it is given the next."""
         with self._body.lock:
+            for one in self._returned:
+                if not one.is_given and isinstance(one.signal, wait.kind):
+                    self._give_again(wait, one)
+                    return True
             for kept in self._signals:
                 row, signal, value = kept
                 if isinstance(signal, wait.kind):
@@ -78,6 +104,41 @@ class Mail:
             if wait in self._waits:
                 self._waits.remove(wait)
                 self._body.arrive(wait.record(RESULT, None, None))
+
+    def drop(self, wait: SignalStep) -> None:
+        """Give a wait no signal any more."""
+        with self._body.lock:
+            if wait in self._waits:
+                self._waits.remove(wait)
+
+    def heard(self, record: RunRecord, *, is_dropped: bool) -> None:
+        """Note that the code hears of the end of a wait; if nobody waits any more, the signal is for the next one."""
+        if record.value is None or not (is_dropped or record.attempt == AGAIN):
+            return
+        with self._body.lock:
+            if record.attempt == AGAIN:
+                values = [one.value for one in self._returned]
+                del self._returned[values.index(record.value)]
+            if is_dropped:
+                one = Returned(self._body.node.read(record.value), record.value)
+                self._returned.append(one)
+                for wait in self._waits:
+                    if isinstance(one.signal, wait.kind):
+                        self._waits.remove(wait)
+                        self._give_again(wait, one)
+                        return
+
+    def keep_returned(self, transaction: Transaction) -> None:
+        """Put the signals that waits have returned into the mailbox, as the run begins anew."""
+        for one in self._returned:
+            if not one.is_given:
+                runtime = self._body.node.durable
+                letter = Letter(self._body.run.address, pack(one.signal, self._body.node.site.payload_limit))
+                mailboxes.put(transaction, runtime, letter)
+
+    def _give_again(self, wait: SignalStep, one: Returned) -> None:
+        one.is_given = True
+        self._body.arrive(wait.record(RESULT, one.value, None, attempt=AGAIN))
 
     def _give(self, wait: SignalStep, row: int, value: bytes) -> None:
         self._body.arrive(wait.record(RESULT, value, None), row)

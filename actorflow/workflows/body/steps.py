@@ -36,6 +36,11 @@ class StepFuture(BodyFuture):
         super().__init__()
         self.step = step
 
+    def _drop(self, error: BaseException) -> None:
+        """End with the error of the code that awaited it, and have the step end."""
+        if self._settle(None, error):
+            self.step.abandon()
+
 
 class Step:
     """A step of a body that is not over.
@@ -69,6 +74,18 @@ class Step:
     def cancel(self) -> bool:
         """Note that the run was cancelled while it was under way; return whether it has to be launched once more."""
         return False
+
+    def drop(self) -> bool:
+        """Note that the code waits for it no more; return whether it has to be launched once more."""
+        return self.cancel()
+
+    def abandon(self) -> None:
+        """Have the step end: the code that awaited it was cancelled."""
+        body = self.body
+        with body.lock:
+            if not body.is_over and body.open.get(self.identity) is self and self.drop() and self.is_launched:
+                body.launch_again(self)
+        body.launch()
 
     def launch(self) -> None:
         """Begin; called once, when it is known that the step has no record."""
@@ -119,9 +136,10 @@ class TimerStep(Step):
         else:
             self.fire()
 
-    def drop(self) -> None:
+    def drop(self) -> bool:
         """Leave no record, if there is none yet: nobody waits any more."""
         self.due = None
+        return False
 
     def look(self) -> None:
         """Fire if the time has come; the clock may have been set meanwhile."""
@@ -137,18 +155,31 @@ class TimerStep(Step):
 class SignalStep(Step):
     """A wait for a signal of a class, in the order of their commits; with a timeout, the wait may end without one."""
 
-    __slots__ = ("due", "kind")
+    __slots__ = ("due", "is_dropped", "kind")
 
     def __init__(self, body: Body, identity: Identity, start: int, kind: type[Any], timeout: float | None) -> None:
         super().__init__(body, identity, start, None)
         self.kind = kind
         self.due = None if timeout is None else body.now + timeout
+        self.is_dropped = False
 
     def launch(self) -> None:
         """Take a signal that is there, or wait for one."""
         if not self.is_over() and not self.body.mail.take(self):
             self.body.node.tell_wait(self)
             self.look()
+
+    def drop(self) -> bool:
+        """Take no signal, and leave no record, if there is none yet: nobody waits any more."""
+        self.is_dropped = True
+        self.due = None
+        self.body.mail.drop(self)
+        return False
+
+    def hear(self, record: RunRecord) -> None:
+        """Set the future; if nobody waits any more, the signal is for the next wait."""
+        self.body.mail.heard(record, is_dropped=self.is_dropped)
+        super().hear(record)
 
     def look(self) -> None:
         """End the wait if its time is over."""
@@ -162,7 +193,7 @@ class SignalStep(Step):
 
     def is_over(self) -> bool:
         """Say whether the end of the wait is recorded, or the code is over."""
-        return self.body.is_over or self.identity not in self.body.open
+        return self.is_dropped or self.body.is_over or self.identity not in self.body.open
 
 
 class TaskStep(Step):
@@ -256,7 +287,7 @@ class TaskStep(Step):
             if self.is_ended or self.body.is_over:
                 return
             self.is_ended = True
-        error = write_error(JobCancelled("it was cancelled with its run"))
+        error = write_error(JobCancelled("it was cancelled"))
         self.body.arrive(self.record(RESULT, None, error, attempt=self.attempt, began=self.began or None))
 
     # --- its attempts ------------------------------------------------------------------------------------------------

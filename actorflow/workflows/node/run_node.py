@@ -201,6 +201,8 @@ class RunNode:
         Raises:
             RunLost: another node has the run by now.
         """
+        if status == RENEWED:
+            body.mail.keep_returned(transaction)
         end_run(transaction, self, body.run, status, output, error, has_children=body.has_children)
 
     def written(self, body: SyncBody, work: Any, member: RunMember) -> bool:
