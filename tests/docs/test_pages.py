@@ -145,14 +145,17 @@ def test_readme_has_two_commands_of_which_the_second_runs_the_tests() -> None:
 
 
 def test_pages_state_no_example_that_is_not_run() -> None:
-    """A Python block without a prompt is passed over by doctest, so it could say anything."""
+    """A Python block without a prompt is passed over by doctest, so it could say anything.
+
+    Those of the patterns are run by `tests/workflows/patterns`.
+    """
     unrun = [
         f"{page.name}: {block.strip().splitlines()[0]}"
         for page in PAGES
         for block in re.findall(
             r"^```(?:python|pycon|py)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
         )
-        if not block.startswith(">>> ")
+        if not block.startswith(">>> ") and page.name != "patterns.md"
     ]
     assert unrun == []
 

@@ -180,3 +180,40 @@ def test_wrong_calls_of_children_are_refused_at_once(system):
 
 def test_outside_of_runs_workflows_are_plain_functions():
     assert factorial(5) == 120
+
+
+@af.workflow
+def leaves_one(how: str) -> str:
+    """Start a child that goes on by itself, and end at once."""
+    noted_child.options(on_parent_close="abandon", id="left").submit(how)
+    if how == "fails":
+        raise ValueError(how)
+    return how
+
+
+@af.workflow
+async def leaves_one_async(how: str) -> str:
+    """The same, async."""
+    noted_child.options(on_parent_close="abandon", id="left").submit(how)
+    if how == "fails":
+        raise ValueError(how)
+    return how
+
+
+@af.workflow
+def noted_child(how: str) -> str:
+    """Sleep, and say that it was there."""
+    af.sleep(60)
+    return f"child of one that {how}"
+
+
+@pytest.mark.parametrize("workflow", [leaves_one, leaves_one_async], ids=["plain", "async"])
+@pytest.mark.parametrize("how", ["returns", "fails"])
+def test_a_child_that_goes_on_by_itself_is_there_though_its_parent_ends_at_once(workflow, how):
+    with VirtualSystem("test", seed=1) as system:
+        run = system.start(workflow, how)
+        try:
+            run.result()
+        except af.RunFailed:
+            assert how == "fails"
+        assert system.get_run("left").result() == f"child of one that {how}"

@@ -28,9 +28,10 @@ class ChildStep(Step):
         signal: that the child is started with, as it is stored.
         is_cancelled: the run was cancelled while the child was under way, and the child is to end with it.
         is_ended: its end is in the journal.
+        is_there: its start is committed.
     """
 
-    __slots__ = ("given", "is_cancelled", "is_ended", "name", "options", "place", "signal", "workflow")
+    __slots__ = ("given", "is_cancelled", "is_ended", "is_there", "name", "options", "place", "signal", "workflow")
 
     def __init__(self, body: Body, identity: Identity, start: int, workflow: AnyWorkflow, given: bytes) -> None:
         super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
@@ -42,12 +43,18 @@ class ChildStep(Step):
         self.place = json.dumps([body.run.turn, branch, name, occurrence])
         signal, limit = self.options.signal, body.node.site.payload_limit
         self.signal = None if signal is None else pack(signal, limit)
-        self.is_cancelled = self.is_ended = False
+        self.is_cancelled = self.is_ended = self.is_there = False
 
     @property
     def holds_end(self) -> bool:
-        """Whether the run does not end before the child has."""
-        return self.options.on_parent_close == "wait"
+        """Whether the run does not end before the child has; or before it is there, if it is to go on by itself."""
+        closing = self.options.on_parent_close
+        return closing == "wait" or (closing == "abandon" and not self.is_there)
+
+    def started(self) -> None:
+        """Note that the child is there: the run may wait for that."""
+        self.is_there = True
+        self.body.wake()
 
     def launch(self) -> None:
         """Start the child, if it was not; its end may have come meanwhile."""

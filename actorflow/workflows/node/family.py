@@ -169,6 +169,7 @@ class ChildMember(RunMember):
     def committed(self) -> None:
         """Have the child begin here; or record how it has ended."""
         node = self.body.node
+        self.step.started()
         if self.added is not None:
             node.added(self.added)
         elif self.is_here and self.step.name not in node.bodies:
