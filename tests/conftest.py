@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
+from tests import strain
 from tests.servers import Postgres, postgres
 
 # Hundreds of programs import the package here; without its bytecode each of them compiles it, for 150 ms.
@@ -32,8 +33,15 @@ settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the flag that runs everything."""
+    """Add the flag that runs everything, and the one that has everything come late."""
     parser.addoption("--full", action="store_true", help="run the tests that are marked slow, too")
+    parser.addoption("--strain", metavar="SEED", default=os.environ.get("ACTORFLOW_STRAIN"), help=strain.__doc__)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Strain the tests, if that is asked for."""
+    if config.getoption("strain"):
+        strain.install(config, config.getoption("strain"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
