@@ -22,7 +22,7 @@ from actorflow.core.drivers.unwinding import Struck
 from actorflow.core.messages.execution import CURRENT
 from actorflow.testing import VirtualSystem
 
-TURN = 1.0  # seconds of real time; all other handlers here take microseconds
+TURN = 2.0  # seconds of real time; all other handlers here take microseconds
 LET_GO = threading.Event()
 
 
@@ -231,14 +231,17 @@ def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(m
     caplog.set_level(logging.ERROR)
     monkeypatch.setattr(watchdog, "STRIKE_SECONDS", 30.0)  # the machine may be busy
     limit = sys.getrecursionlimit()
-    with VirtualSystem("stubborn", seed=1, turn_seconds=TURN) as system:
+    with VirtualSystem("stubborn", seed=1, turn_seconds=600.0) as system:
         silent = system.spawn(Silent)
         waits = system.spawn(Stubborn)
         waits.cast(Stubborn.has_one_future, silent)
         stubborn = system.spawn(af.child(Stubborn).options(blocking=blocking))
+        system.sleep(1)
         stubborn.cast(method, silent)
+        watchdog.watch(system.scheduler, 0.5)  # only now: on a busy machine any handler may take as long
         with pytest.raises(af.StuckError, match=rf"the handler of {stubborn.path} for .* without giving the turn back"):
             system.sleep(1)
+        watchdog.watch(system.scheduler, 600.0)
         assert any(
             "All handlers" in each and waits.path in each and method.__name__ in each for each in caplog.messages
         )
