@@ -57,6 +57,7 @@ def _make(home: Any, durable: Any) -> RunNode:
         node.runs = home.spawn(child(Runs, node).options(name="runs", restart="permanent"))
         home.store.members.register("runs", heir_of(home.store, node.look))
         home.store.watch(node.look)
+        durable.hear_of_runs = node.look
         home.run_node = node  # last: an interruption leaves none that hears nothing
     return cast("RunNode", home.run_node)
 

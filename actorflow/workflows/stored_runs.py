@@ -15,7 +15,7 @@ from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.workflows.rows import keeping, ledger, trying_again
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PARKED, PATCHED
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PARKED, PATCHED, TOLD
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -124,7 +124,6 @@ class StoredRuns:
         """
         row = self.row(id)
         records = self._store.read(lambda tx: ledger.records(tx, row[0]))
-        kinds = {ATTEMPT: "failed attempt", CANCEL: "cancel", PATCHED: "patched"}
         return {
             **dict(zip(COLUMNS, row[1:], strict=False)),
             "input": plain(row[keeping.INPUT]),
@@ -134,7 +133,7 @@ class StoredRuns:
                 {
                     **asdict(record),
                     "identity": [*record.identity],
-                    "kind": kinds.get(record.kind, "result"),
+                    "kind": KINDS.get(record.kind, "result"),
                     "hash": None if record.hash is None else record.hash.hex(),
                     "value": plain(record.value),
                     "error": text_in(record.error),
@@ -188,6 +187,7 @@ class StoredRuns:
         trying_again.fork_now(self._store, row, new, step)
 
 
+KINDS: Final = {ATTEMPT: "failed attempt", CANCEL: "cancel", PATCHED: "patched", TOLD: "tell", ASKED: "asked"}
 COLUMNS: Final = (
     *("id", "workflow", "version", "hash", "parent", "parent_step", "state", "status", "priority", "key", "deadline"),
     *("owner", "epoch", "input", "output", "error", "reason", "created", "started", "ended"),

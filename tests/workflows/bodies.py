@@ -275,8 +275,70 @@ def patches() -> list[Any]:
     return [*seen, af.patched("late"), af.patched("early"), number(4)[0]]
 
 
+@dataclass
+class Nothing:
+    """A state."""
+
+
+class Oracle(af.Actor, durable=True):
+    """Answers by what it is asked alone."""
+
+    state: Nothing
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Nothing()
+
+    def twice(self, n: int) -> int:
+        """Answer."""
+        if n == 13:
+            raise LookupError("13")
+        return 2 * n
+
+
+SYSTEMS: list[Any] = []  # the one that runs here, with the actor "oracle"
+
+
+@af.workflow
+def asking() -> list[Any]:
+    """Ask a durable actor in a row, beside steps and each other, and tell it some."""
+    oracle = SYSTEMS[0].durable("oracle", Oracle)
+    first = oracle.call(Oracle.twice, 4).get()
+    oracle.cast(Oracle.twice, 1)
+    beside = [oracle.call(Oracle.twice, n) for n in (13, first)]
+    mine = number.submit(first)
+    oracle.cast(Oracle.twice, 2)
+    try:
+        seen = beside[0].get()
+    except LookupError as error:
+        seen = str(error)
+    legs = [af.branch(lambda n: [number(n)[0], oracle.call(Oracle.twice, n).get()], n) for n in (3, 1)]
+    return [first, seen, beside[1].get(), mine.get(), [leg.get() for leg in legs], number(9)]
+
+
+@af.workflow
+async def asking_async() -> list[Any]:
+    """The same, async."""
+    oracle = SYSTEMS[0].durable("oracle", Oracle)
+    first = await oracle.call(Oracle.twice, 4)
+    oracle.cast(Oracle.twice, 1)
+    beside = [oracle.call(Oracle.twice, n) for n in (13, first)]
+    mine = number.submit(first)
+    oracle.cast(Oracle.twice, 2)
+    try:
+        seen: Any = await beside[0]
+    except LookupError as error:
+        seen = str(error)
+
+    async def leg(n: int) -> list[int]:
+        return [(await number.submit(n))[0], await oracle.call(Oracle.twice, n)]
+
+    legs = await asyncio.gather(*(leg(n) for n in (3, 1)))
+    return [first, seen, await beside[1], await mine, legs, await number.submit(9)]
+
+
 BODIES = [
-    patches,
+    *(patches, asking, asking_async),
     *(branched, branched_async, nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps),
     *(parent, parent_async),
 ]

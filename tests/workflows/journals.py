@@ -10,15 +10,30 @@ import actorflow as af
 from actorflow.app.virtual import VirtualSystem
 from actorflow.store.codec import encode
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import READY, RunRecord
+from actorflow.workflows.rows.records import ASKED, READY, RunRecord
 from actorflow.workflows.workflow import AnyWorkflow
+from tests.workflows.bodies import SYSTEMS, Oracle
 
 
 @contextmanager
 def system(seed: int) -> Iterator[af.ActorSystem]:
     """A system in virtual time on a store of its own, whose time is always the same at its begin."""
     with VirtualSystem("test", seed=seed) as running:
+        running.spawn(af.child(Oracle).options(name="oracle"))
+        SYSTEMS[:] = [running]
         yield running
+
+
+def cut_after(records: list[RunRecord], count: int) -> list[RunRecord]:
+    """Return the first records, without those of asks that are under way then: in a new store nobody answers them."""
+    kept = records[:count]
+    over = {record.identity for record in kept if record.kind != ASKED}
+    return [record for record in kept if record.kind != ASKED or record.identity in over]
+
+
+def steps_of(records: list[RunRecord]) -> list[RunRecord]:
+    """Return the records that say how a step has ended."""
+    return [record for record in records if record.kind != ASKED]
 
 
 def live(workflow: AnyWorkflow, seed: int) -> tuple[Any, list[RunRecord], float]:

@@ -40,6 +40,10 @@ class Kept(af.Actor, durable=True):
         """Count."""
         self.state.n += 1
 
+    def count(self) -> int:
+        """Answer."""
+        return self.state.n
+
 
 def future() -> af.Future[int]:
     """Return a future of nobody's."""
@@ -61,6 +65,13 @@ TAKEN = {
     "random": (lambda s: af.random().random(), lambda s: af.random().random()),
     "uuid": (lambda s: str(af.uuid()), lambda s: str(af.uuid())),
     "done": (lambda s: number.submit(1).done(), lambda s: number.submit(1).done()),
+    "ask of a durable actor": (lambda s: s.kept.ask("x"), lambda s: s.kept.ask("x", block=False)),
+    "ask with a timeout": (lambda s: s.kept.ask("x", timeout=30), None),
+    "call of a durable actor": (lambda s: s.kept.call(Kept.count).get(), lambda s: s.kept.call(Kept.count)),
+    "cast to a durable actor": (lambda s: s.kept.cast(Kept.count), lambda s: s.kept.cast(Kept.count)),
+    "tell to a durable actor": (lambda s: s.kept.tell("x"), lambda s: s.kept.tell("x")),
+    "proxy of a durable actor": (lambda s: s.kept.proxy().count().get(), lambda s: s.kept.proxy().count()),
+    "durable": (lambda s: s.durable("kept", Kept).tell("x"), lambda s: s.durable("kept", Kept).tell("x")),
     "get_run": (lambda s: s.get_run("x").id, lambda s: s.get_run("x").id),
 }
 
@@ -71,6 +82,7 @@ REFUSED = {
     "call": lambda s: s.echo.call(Echo.echo, "x"),
     "cast": lambda s: s.echo.cast(Echo.echo, "x"),
     "proxy": lambda s: s.echo.proxy().echo("x"),
+    "stop of a durable actor": lambda s: s.kept.stop(block=False),
     "stop of an actor": lambda s: s.echo.stop(block=False),
     "spawn": lambda s: s.spawn(Echo),
     "find": lambda s: s.find("/x"),

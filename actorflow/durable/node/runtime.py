@@ -28,6 +28,7 @@ from actorflow.durable.remote import (
     remote_ref,  # noqa: F401 - it has what unpickles a ref
 )
 from actorflow.durable.rows import ledger
+from actorflow.durable.rows.answers import RUN
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
@@ -45,7 +46,11 @@ OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible o
 
 
 class DurableRuntime(ledger.LedgerContext):
-    """The durable actors of one system in this process."""
+    """The durable actors of one system in this process.
+
+    Attributes:
+        hear_of_runs: called when a run that is not loaded here may have got mail.
+    """
 
     START: Final = Start()  # the message of the handler of `on_start`
 
@@ -55,6 +60,7 @@ class DurableRuntime(ledger.LedgerContext):
         self.scheduler = scheduler
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
+        self.hear_of_runs: Callable[[], object] = lambda: None
         self.node = store.node.id
         self.batch = batch_of(scheduler, store)
         self.housekeeping = Housekeeping(self, scheduler)
@@ -250,6 +256,8 @@ class DurableRuntime(ledger.LedgerContext):
         """Give an actor of this node a row that is committed."""
         box = self.boxes.get(letter.receiver)
         if box is None:
+            if letter.receiver.startswith(RUN):
+                self.hear_of_runs()
             return
         entry = None
         if letter.after is not None and box.handed < HANDED:
@@ -273,6 +281,8 @@ class DurableRuntime(ledger.LedgerContext):
             if box is not None:
                 box.is_doubtful = True
                 box.hear(RowsArrived(0))
+            elif name.startswith(RUN):
+                self.hear_of_runs()
 
     # --- timers from outside of handlers -----------------------------------------------------------------------------
 

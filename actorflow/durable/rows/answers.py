@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorflow.durable.rows.records import TimerRow
 
 MARK: Final = "@"  # in front of an address; ids of nodes begin otherwise
+RUN: Final = "run:"  # how the mailbox of a run begins: no actor's does, as those are paths
 PACKED: Final = b'["answer"'  # how a `PipedAnswer` begins that is packed
 
 
@@ -82,6 +83,27 @@ class PipedAnswer:
 
     def __repr__(self) -> str:
         return f"<Piped to {self.name if self.error is None else self.failed or self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """The end of work that a step of a run has asked others for: the answer of a durable actor, or the end of a job.
+
+    Attributes:
+        step: where the step stands in the code: turn, branch, name, occurrence.
+        value: the value, as it is stored.
+        error: the error, as it is stored; None if there is a value.
+        status: of a job; an answer has none.
+        attempt: of a job, how many have begun.
+        began: of a job, when the last one did.
+    """
+
+    step: list[Any]
+    value: bytes | None
+    error: bytes | None
+    status: str | None = None
+    attempt: int = 1
+    began: float | None = None
 
 
 class TimerRows(dict[int, "TimerRow"]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.durable.rows.answers import AnswerAddress, without_token
+from actorflow.durable.rows.answers import RUN, AnswerAddress, without_token
 from actorflow.durable.rows.payload import pack_answer
 from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
@@ -77,6 +77,19 @@ def put_once(
         letter.is_put = False
         if transaction.run("actors.mark", mark):
             _put(transaction, context, letter, capacity)
+
+    transaction.last((letter.receiver,), act)
+
+
+def put_to_run(transaction: Transaction, context: LedgerContext, letter: Letter) -> None:
+    """Put a message into the mailbox of a run, and have the run hear of it, unless it is over, or not there."""
+
+    def act() -> None:
+        name = {"name": letter.receiver.removeprefix(RUN)}
+        letter.is_put = False
+        if transaction.one("runs.lock_open", name) is not None:
+            _put(transaction, context, letter, None)
+            transaction.run("runs.hear", name)
 
     transaction.last((letter.receiver,), act)
 
@@ -267,7 +280,8 @@ def put_answer(
     address = AnswerAddress.of(asker)
     if address is not None:
         letter = Letter(address.receiver, pack_answer(address, value, error))
-        put(transaction, context, letter)
+        put_letter = put_to_run if address.receiver.startswith(RUN) else put
+        put_letter(transaction, context, letter)
         return [letter]
     keep = context.now() + KEEP_ANSWER
     row = {"id": number, "asker": asker, "value": value, "error": error, "keep": keep}

@@ -10,7 +10,7 @@ import msgspec
 
 from actorflow.core.actors.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages.messages import Call, Sent
-from actorflow.durable.rows.answers import AnswerAddress, PipedAnswer
+from actorflow.durable.rows.answers import RUN, AnswerAddress, PipedAnswer, StepEnded
 from actorflow.errors import ActorflowError, PayloadError
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import READERS, check_size, decode, decode_json, encode_json, from_plain, to_plain
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from actorflow.durable.node.runtime import DurableRuntime
 
+END: Final = b'["end"'  # how the end of a step begins
+NULL: Final = b"null"
 READING: ContextVar[DurableRuntime] = ContextVar("actorflow.durable.reading")  # whose rows are being read
 
 PACKERS: Final[dict[type, Callable[[Any], list[Any]]]] = {
@@ -40,7 +42,38 @@ def raw(data: bytes | None) -> msgspec.Raw | None:
 
 def pack_answer(address: AnswerAddress, value: bytes | None, error: bytes | None) -> bytes:
     """Return the body of a row with an answer, whose value or error is JSON already."""
+    if address.receiver.startswith(RUN):
+        return pack_end(StepEnded(address.rest, value, error))
     return encode_json(["answer", address.rest, raw(value), raw(error)])
+
+
+def pack_end(end: StepEnded) -> bytes:
+    """Return the body of a row that tells a run of the end of a step."""
+    return encode_json(["end", end.step, raw(end.value), raw(end.error), end.status, end.attempt, end.began])
+
+
+def unpack_end(body: bytes) -> StepEnded | None:
+    """Return the end of a step that a row tells a run of; None if the row tells of something else.
+
+    Raises:
+        PayloadError: it is damaged.
+    """
+    if not body.startswith(END):
+        return None
+    try:
+        _, step, value, error, *job = msgspec.json.decode(body, type=list[msgspec.Raw])
+        failed = bytes(error) != NULL
+        ended = StepEnded(
+            msgspec.json.decode(step, type=list[Any]),
+            None if failed else bytes(value),
+            bytes(error) if failed else None,
+            *(msgspec.json.decode(part) for part in job),
+        )
+        _turn, _branch, _name, _occurrence = ended.step
+    except (msgspec.MsgspecError, ValueError, TypeError) as damage:
+        msg = f"the end of a step cannot be read: {damage!r}"
+        raise PayloadError(msg) from damage
+    return ended
 
 
 def pack(message: Any, limit: int) -> bytes:

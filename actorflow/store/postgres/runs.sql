@@ -55,11 +55,15 @@ select 1 from actorflow.run where id = :id and owner = :owner and epoch = :epoch
 select name from actorflow.run where parent = :parent and state in (0, 1, 2, 3) and on_close = 'cancel';
 
 -- name: take_over
-update actorflow.run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
-where owner = :owner returning name, workflow;
+with mine as materialized (select id from actorflow.run where owner = :owner order by id for update) -- after records in flight
+update actorflow.run as run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
+from mine where run.id = mine.id returning name, workflow;
 
 -- name: lock
-select status from actorflow.run where name = :name and state < 5 for update;
+select status from actorflow.run where name = :name and state < 5 for no key update; -- records go on meanwhile
+
+-- name: lock_open
+select 1 from actorflow.run where name = :name and state < 4 for no key update;
 
 -- name: has_mail
 select 1 from actorflow.mail where receiver = :receiver and id > :upto limit 1;

@@ -54,6 +54,9 @@ where owner = :owner returning name, workflow;
 -- name: lock
 select status from af_run where name = :name and state < 5;
 
+-- name: lock_open
+select 1 from af_run where name = :name and state < 4;
+
 -- name: has_mail
 select 1 from af_mail where receiver = :receiver and id > :upto limit 1;
 

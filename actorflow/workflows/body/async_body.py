@@ -67,6 +67,7 @@ class AsyncBody(Body):
                 self._drain(self.main)
             if self.is_over:
                 raise Unload
+            self.sends.check_told()
         finally:
             CURRENT.reset(token)
         return self.main.done() and not self.loop.tasks()

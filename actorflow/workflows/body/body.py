@@ -2,8 +2,8 @@
 
 The journal's order is the order of delivery: the body hears of one record at a time, and then goes on until it waits
 again, when it runs for the first time and when it replays. Until all records that were loaded are heard nothing new is
-begun, since the journal may tell how it has ended. A step is begun, and so seen outside,
-only once all is committed that the body had heard of by then.
+begun, since the journal may tell how it has ended. A step is begun, and so seen outside, only once all is committed
+that the body had heard of by then.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.futures.future import Future
-from actorflow.errors import DefinitionError, NonDeterministic, PayloadError, RunCancelled, Unload
+from actorflow.errors import NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
 from actorflow.store.error_json import read_error, write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
-from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.mail import Mail
+from actorflow.workflows.body.sends import Sends, TellStep
 from actorflow.workflows.body.steps import Step, TaskStep, TimerStep, arguments_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PATCHED, Identity, RunLost, RunRecord
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, Identity, RunLost, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from actorflow.core.refs.ref import ActorRef
     from actorflow.store.transaction import Transaction
@@ -68,11 +68,14 @@ class Body:
         self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
         self.journal: deque[RunRecord] = deque()
+        self.sends = Sends(self)
         for record in records:
             if record.kind == PATCHED:
                 self.patches[record.identity[1]] = True
             elif record.kind == ATTEMPT:
                 self.attempts.setdefault(record.identity, []).append(record)
+            elif record.kind in {TOLD, ASKED}:
+                self.sends.untold[record.identity] = record
             else:
                 self.journal.append(record)
         self.uncommitted: dict[int, None] = {}
@@ -110,28 +113,6 @@ class Body:
         identity, start = branch.next(task.name)
         return TaskStep(self, identity, start, task, given)
 
-    def map(self, branch: Branch, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
-        """Begin a task for each item, so many at once; the future has the results in the order of the items."""
-        todo = deque(items)
-        if limit is None or limit >= len(todo):
-            return Gathered([self.submit(branch.child(), task, (item,), {}) for item in todo])
-        gathered = Gathered([], later=len(todo))
-        waiting = deque((branch.child(), item) for item in todo)
-
-        def begin_next() -> None:
-            if waiting and not gathered.done():
-                lane, item = waiting.popleft()
-                try:
-                    future = self.begin(self.step_of(lane, task, (item,), {}))
-                except (DefinitionError, PayloadError) as error:  # of the map: the code may wait for another step now
-                    gathered.fail(error)
-                else:
-                    gathered.add(future, begin_next)
-
-        for _ in range(limit):
-            begin_next()
-        return gathered
-
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a child as the next step of a branch."""
         raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
@@ -162,10 +143,14 @@ class Body:
     def begin(self, step: Step) -> Future[Any]:
         """Have a step begin, as soon as it may: the journal may have its end."""
         self.open[step.identity] = step
+        self.begin_send(step)
+        return step.future
+
+    def begin_send(self, step: Step) -> None:
+        """Have a step begin of whose end the code does not hear, or one that is open."""
         with self.lock:
             self._unlaunched.append(step)
         self.launch()
-        return step.future
 
     def patched(self, name: str) -> bool:
         """Say whether the code may take a new path; the answer stays the same in this run.
@@ -283,7 +268,7 @@ class Body:
         with self.lock:
             if self.takes_nothing or (self.is_over and mail is not None):
                 return
-            self._number(record)
+            self.number(record)
             self.journal.append(record)
         self.node.commit(self, record, mail)
         if record.kind == CANCEL:
@@ -328,10 +313,11 @@ class Body:
     def note(self, record: RunRecord) -> None:
         """Have a record committed that the code does not hear of."""
         with self.lock:
-            self._number(record)
+            self.number(record)
         self.node.commit(self, record, None)
 
-    def _number(self, record: RunRecord) -> None:
+    def number(self, record: RunRecord) -> None:
+        """Give a record the next place, until whose commit no step begins that follows; the lock is held."""
         self.last += 1
         record.n = self.last
         self.uncommitted[record.n] = None
@@ -381,14 +367,23 @@ class Body:
         """Begin the steps that may begin by now."""
         if self._to_replay or self.is_over:
             return
-        ready: list[Step] = []
-        with self.lock:
-            while self._unlaunched and self.is_safe(self._unlaunched[0].after):
-                ready.append(self._unlaunched.popleft())
-        for step in ready:
+        while True:
+            with self.lock:
+                step = self._unlaunched[0] if self._unlaunched else None
+                if step is None or not self.is_safe(
+                    step.after if step.is_send else max(step.after, self.sends.barrier)
+                ):
+                    return
+                self._unlaunched.popleft()
+                if step.is_send:
+                    self.sends.leave(step)  # before others do that come later
             if step.identity in self.open:
                 step.is_launched = True
                 step.launch()
+
+    def is_clear(self, step: Step) -> bool:
+        """Say whether a step may begin that the code makes last: all that came before it is seen outside."""
+        return not self.sends.unlaunched and self.is_safe(max(step.after, self.sends.barrier))
 
     def wake(self) -> None:
         """Have the code go on: something may have happened that it waits for."""
@@ -423,7 +418,13 @@ class Body:
     @property
     def holds_end(self) -> bool:
         """Whether the run cannot end yet, as a step is under way that it does not wait for."""
-        return any(step.holds_end for step in self.open.values())
+        return self.sends.unlaunched > 0 or any(step.holds_end for step in self.open.values())
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether something is yet to be begun, so that an unloaded run is to be loaded again at once."""
+        is_left = any(step.identity in self.open or type(step) is TellStep for step in self._unlaunched)
+        return is_left or bool(self.journal) or any(step.is_work or step.is_starting for step in self.open.values())
 
     def unload(self) -> None:
         """Have the code end without a trace: the run goes on where it was, here or elsewhere."""

@@ -9,6 +9,7 @@ from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_seconds
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
+from actorflow.workflows.body.sends import AskFuture
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
@@ -41,17 +42,14 @@ class BodyExecution(Execution):
         """Whether that was abandoned."""
         return self.outer.is_abandoned
 
-    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - any send
-        """Refuse a send: in a replay it would leave again.
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Make a send to a durable actor part of the journal; refuse any other, as it would leave again in a replay.
 
         Raises:
-            DefinitionError: always.
+            DefinitionError: the actor is not durable.
         """
         self.body.check()
-        raise DefinitionError(
-            f"the body of run {self.body.run.name} sends {ref.path} a message, and a replay would send it again: have "
-            "a task send it, as a step"
-        )
+        self.body.sends.make(ref, message, future)
 
     def refuse(self, call: str) -> None:
         """Refuse a call that is no step.
@@ -78,7 +76,9 @@ class BodyExecution(Execution):
                 f"the body of run {self.body.run.name} waits for something that is no step of it, and a replay would "
                 "not: have a task wait for it, as a step"
             )
-        if timeout is not None:
+        if timeout is not None and isinstance(future, AskFuture):
+            future.step.limit(timeout)
+        elif timeout is not None:
             raise DefinitionError(
                 "get(timeout=) in the body of a workflow goes by a clock that a replay does not see: give the task a "
                 "timeout, or wait for af.timer(seconds) too"

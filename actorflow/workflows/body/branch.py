@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.tasks.current import CURRENT_BODY, StepStarter
+from actorflow.workflows.body.gathering import map_limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,11 @@ class Branch(StepStarter):
 
     def map(self, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
         """Begin a task for each item, so many at once."""
-        return self.body.map(self, task, items, limit)
+        body = self.body
+        body.check()
+        return map_limited(
+            items, limit, self.child, lambda lane, item: body.begin(body.step_of(lane, task, (item,), {}))
+        )
 
 
 def current_branch() -> Branch | None:

@@ -16,6 +16,7 @@ from actorflow.workflows.rows.records import CANCELLED, RESULT, RunRecord
 if TYPE_CHECKING:
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.rows.records import Identity
+    from actorflow.workflows.signals import ChildEnded
     from actorflow.workflows.workflow import AnyWorkflow
 
 
@@ -51,6 +52,11 @@ class ChildStep(Step):
         closing = self.options.on_parent_close
         return closing == "wait" or (closing == "abandon" and not self.is_there)
 
+    @property
+    def is_starting(self) -> bool:  # type: ignore[override]
+        """Whether the commit that starts it may not be there yet."""
+        return not self.is_there
+
     def started(self) -> None:
         """Note that the child is there: the run may wait for that."""
         self.is_there = True
@@ -67,6 +73,10 @@ class ChildStep(Step):
             return False
         self.is_cancelled = True
         return True
+
+    def finish(self, ended: ChildEnded, mail: int) -> None:
+        """Record the end that mail has told of."""
+        self.end(ended.status, ended.output, ended.error, mail)
 
     def end(self, status: str, output: bytes | None, error: bytes | None, mail: int | None) -> None:
         """Record how the child has ended; the first news of that counts."""

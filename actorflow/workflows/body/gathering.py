@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.futures.future import Future
+from actorflow.errors import DefinitionError, PayloadError
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Execution
@@ -88,3 +90,27 @@ class Gathered(BodyFuture):
 
     def _end(self) -> None:
         self._settle(self._makes([future._value for future in self._futures]), None)
+
+
+def map_limited(
+    items: Iterable[Any], limit: int | None, child: Callable[[], T], begin: Callable[[T, Any], Future[Any]]
+) -> Future[list[Any]]:
+    """Begin a step for each item, so many at once, each in a branch of its own; the future has all results in order."""
+    todo = deque(items)
+    if limit is None or limit >= len(todo):
+        return Gathered([begin(child(), item) for item in todo])
+    gathered = Gathered([], later=len(todo))
+    waiting = deque((child(), item) for item in todo)
+
+    def begin_next() -> None:
+        if waiting and not gathered.done():
+            try:
+                future = begin(*waiting.popleft())
+            except (DefinitionError, PayloadError) as error:  # of the map: the code may wait for another step now
+                gathered.fail(error)
+            else:
+                gathered.add(future, begin_next)
+
+    for _ in range(limit):
+        begin_next()
+    return gathered

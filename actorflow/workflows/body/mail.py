@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
@@ -12,9 +12,9 @@ from actorflow.durable.rows.records import Letter
 from actorflow.workflows.rows.records import RESULT
 
 if TYPE_CHECKING:
+    from actorflow.durable.rows.answers import StepEnded
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
-    from actorflow.workflows.body.child_step import ChildStep
     from actorflow.workflows.body.steps import SignalStep
     from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.signals import ChildEnded
@@ -36,6 +36,16 @@ class Returned:
 AGAIN = 2  # the attempt in the record of a wait that was given a signal which another one has returned
 
 
+class EndedByMail(Protocol):
+    """A step whose end is mail to the run."""
+
+    identity: Identity
+
+    def finish(self, ended: Any, mail: int, /) -> None:
+        """Record the end, and take the row of the mailbox that told of it."""
+        ...
+
+
 class Mail:
     """The signals to one run, and the waits for them: each signal goes to the first wait for its class.
 
@@ -49,7 +59,8 @@ class Mail:
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
         self._returned: list[Returned] = []
         self._waits: list[SignalStep] = []
-        self._ends: dict[Identity, tuple[int, ChildEnded]] = {}  # of children, by the step that waits for each
+        self._ends: dict[Identity, tuple[int, ChildEnded | StepEnded]] = {}  # by the step that waits for each
+        self._dismissed: set[Identity] = set()  # steps that have ended without: what comes for them is dropped
 
     def put(self, row: int, signal: Any, value: bytes) -> None:
         """Take in a signal: give it to the first wait for its class, or keep it."""
@@ -61,26 +72,35 @@ class Mail:
                     return
             self._signals.append((row, signal, value))
 
-    def put_end(self, row: int, ended: ChildEnded) -> None:
-        """Take in the end of a child: record it, or keep it until the code has come to its step."""
-        turn, branch, name, occurrence = ended.step
-        if turn != self._body.run.turn:
-            return
-        identity: Identity = (str(branch), str(name), int(occurrence))  # type: ignore[call-overload]
+    def put_end(self, row: int, ended: ChildEnded | StepEnded) -> None:
+        """Take in the end of a child, a job or an ask: record it, or keep it until the code has come to its step."""
+        turn, *where = ended.step
+        identity: Any = tuple(where)
         with self._body.lock:
+            if turn != self._body.run.turn or identity in self._dismissed:
+                self._body.node.drop_mail(row)
+                return
             self._ends[identity] = (row, ended)
             step = self._body.open.get(identity)
         if step is not None and step.is_launched:
             self.take_end(step)  # type: ignore[arg-type]
 
-    def take_end(self, step: ChildStep) -> bool:
-        """Record the end of a child that has come; False if it has not."""
+    def take_end(self, step: EndedByMail) -> bool:
+        """Record the end of a step that has come; False if it has not."""
         with self._body.lock:
             row, ended = self._ends.pop(step.identity, (0, None))
         if ended is None:
             return False
-        step.end(ended.status, ended.output, ended.error, row)
+        step.finish(ended, row)
         return True
+
+    def dismiss(self, identity: Identity) -> None:
+        """Drop what comes for a step that has ended without it."""
+        with self._body.lock:
+            self._dismissed.add(identity)
+            row, ended = self._ends.pop(identity, (0, None))
+        if ended is not None:
+            self._body.node.drop_mail(row)
 
     def take(self, wait: SignalStep) -> bool:
         """Give a wait the first signal of its class that is kept; False if there is none: then it is given the next."""

@@ -65,6 +65,8 @@ class Step:
         self.is_launched = False
 
     is_work: ClassVar[bool] = False  # something is done for it here: the run is not unloaded before it has ended
+    is_send: ClassVar[bool] = False  # its launch puts a message into a commit, in order
+    is_starting = False  # it was launched, and the commit that begins it may not be there yet
 
     @property
     def holds_end(self) -> bool:
@@ -382,10 +384,7 @@ class TaskStep(Step):
         if record.value is not None:
             self.future._settle(self.body.node.read(record.value), None)
             return
-        text, error = read_error(record.error, self.task.raises)
-        if not isinstance(error, Exception) or isinstance(error, OF_THE_CODE):
-            error = StepFailed(self.identity[1], text)
-        self.future._settle(None, error)
+        self.future._settle(None, error_of(self.identity[1], record.error, self.task.raises))
 
 
 NOTHING: Final = encode(None)
@@ -394,6 +393,14 @@ CURE: Final = "a step of a workflow has retry and timeout: for the others have a
 
 # Errors that mean something else in the code of a run than that a task has raised them: there they are a StepFailed.
 OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, RunCancelled, Stopping)
+
+
+def error_of(step: str, stored: bytes | None, declared: tuple[type[BaseException], ...] = ()) -> Exception:
+    """Return the error of a step as the code gets it: itself if its class is known, else StepFailed."""
+    text, error = read_error(stored, declared)
+    if not isinstance(error, Exception) or isinstance(error, OF_THE_CODE):
+        return StepFailed(step, text)
+    return error
 
 
 def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], limit: int) -> bytes:

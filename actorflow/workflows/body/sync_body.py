@@ -125,6 +125,7 @@ class SyncBody(Body):
             heard = self.deliver()
             self.check_cancelled()
             if not heard:
+                self.sends.check_told()
                 self.node.begins_wait(self)
                 try:
                     self.block(lambda: self.has_news)
@@ -136,7 +137,7 @@ class SyncBody(Body):
         if self.is_over:
             raise Unload
         if not self.deliver():
-            self.block(lambda: self.has_news)
+            self.block(lambda: self.has_news or not self.holds_end)
 
     def check(self) -> None:
         """Raise the exception that ends the code.
@@ -229,8 +230,8 @@ class SyncBody(Body):
 
     def run_inline(self, step: TaskStep) -> None:
         """Run a step here to its end."""
-        while not self.is_safe(step.after):
-            self.block(lambda: self.is_safe(step.after))
+        while not self.is_clear(step):
+            self.block(lambda: self.is_clear(step))
             self.check()
         step.is_launched = True
         self._inline = step
@@ -276,7 +277,7 @@ class SyncBody(Body):
         with self.lock:
             if self.takes_nothing:
                 return
-            self._number(record)
+            self.number(record)
             self.journal.append(record)
         self.node.commit_here(self, record)
 

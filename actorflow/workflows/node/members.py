@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.errors import OutcomeUnknown
+from actorflow.core.log import logger
+from actorflow.durable.rows import ledger as mailboxes
+from actorflow.errors import MailboxFull, OutcomeUnknown
 from actorflow.store.commit_batch import BatchMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import RunLost
@@ -12,6 +14,7 @@ from actorflow.workflows.rows.records import RunLost
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actorflow.durable.rows.records import Letter
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.rows.records import RunRecord
@@ -89,6 +92,52 @@ class RecordMember(RunMember):
     def committed(self) -> None:
         """Let the steps begin that wait for this commit."""
         self.body.committed(self.record)
+
+
+class SendMember(RunMember):
+    """Messages of a run to durable actors, with their records."""
+
+    __slots__ = ("sends",)
+
+    def __init__(self, body: Body, sends: list[tuple[RunRecord, Letter]]) -> None:
+        super().__init__(body)
+        self.sends = sends
+
+    def write(self, transaction: Transaction) -> None:
+        """Write the records, and put the messages into the mailboxes.
+
+        Raises:
+            RunLost: another node has the run.
+            MailboxFull: one of the actors has no room.
+        """
+        body, runtime = self.body, self.body.node.durable
+        last = {"run": body.run.id, "n": self.sends[-1][0].n}
+        if self.is_doubtful and transaction.one("runs.has_record", last) is not None:
+            return
+        ledger.append(transaction, body.run, body.node.id, [record for record, _ in self.sends])
+        for _, letter in self.sends:
+            mailboxes.put(transaction, runtime, letter, runtime.capacity(letter.receiver))
+
+    def settle(self, error: Exception | None) -> None:
+        """Go on after the commit; or write it again in a second, as also if a mailbox is full: then, one message."""
+        node = self.body.node
+        if isinstance(error, MailboxFull) and len(self.sends) > 1:
+            self.body.sends.put_back(self.sends[1:])
+            del self.sends[1:]
+            self.again()
+        elif isinstance(error, MailboxFull):
+            node.full.note(logger.warning, "Run %s waits for room: %s", self.body.run.name, error)
+            node.scheduler.call_later(STORE_SECONDS, self.again)
+        else:
+            super().settle(error)
+
+    def committed(self) -> None:
+        """Have the actors handle them, and the steps begin that wait for this commit."""
+        body = self.body
+        for record, letter in self.sends:
+            body.node.durable.announce(letter)
+            body.committed(record)
+        body.sends.committed()
 
 
 class EndMember(RunMember):

@@ -9,7 +9,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.durable.rows import ledger as mailboxes
-from actorflow.durable.rows.payload import unpack
+from actorflow.durable.rows.payload import unpack, unpack_end
 from actorflow.errors import PayloadError, RunCancelled, StoreError, Unload
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
@@ -106,6 +106,10 @@ class RunActor(Actor):
         """Take in one row."""
         body = self.body
         try:
+            ended = unpack_end(stored)
+            if ended is not None:
+                body.mail.put_end(row, ended)
+                return
             signal = unpack(self.node.durable, stored)
             if type(signal) is ChildEnded:
                 body.mail.put_end(row, signal)

@@ -14,7 +14,7 @@ from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
-from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember
+from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember, SendMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import NO_STEP, PARKED, READY, RENEWED, WAITING, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -77,6 +77,7 @@ class RunNode:
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
         self._unwilling: set[str] = set()  # runs whose code has caught Unload
         self._outage = Outage(self.scheduler.clock)
+        self.full = Outage(self.scheduler.clock)  # mailboxes have no room for what runs send
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -178,6 +179,14 @@ class RunNode:
     def commit(self, body: Body, record: RunRecord, mail: int | None) -> None:
         """Have a record committed soon, with those of other runs."""
         self.batch.add(RecordMember(body, record, mail))
+
+    def send(self, body: Body, sends: list[tuple[RunRecord, Letter]]) -> None:
+        """Have messages to durable actors leave in the next commit, with their records."""
+        self.batch.add(SendMember(body, sends))
+
+    def drop_mail(self, row: int) -> None:
+        """Have a row of a run's mailbox removed that nobody waits for."""
+        self.store.submit(lambda tx: tx.run("actors.done", {"id": row}), durability="process")
 
     def commit_here(self, body: SyncBody, record: RunRecord) -> None:
         """Commit a record in this thread: the code waits for it in any case."""
@@ -299,7 +308,7 @@ class RunNode:
             state, status = PARKED, "parked"
         elif body.again_at is not None:
             wake = body.again_at
-        elif body.has_work or body.journal:
+        elif body.is_unsettled:
             state = READY
         reason = None if misfit is None else str(misfit)
         upto = body.mail.upto

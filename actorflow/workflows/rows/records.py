@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from actorflow.durable.rows.answers import RUN
 from actorflow.store.commit_batch import MemberRefused
 from actorflow.store.error_json import read_error
 
@@ -17,7 +18,10 @@ ATTEMPT: Final = 1  # a try that failed, after which there is another
 CANCEL: Final = 2  # somebody wants the run to end
 CANCELLED: Final = 3  # the end of a child that was cancelled
 PATCHED: Final = 5  # the code asked whether it may take a new path, and may
-NO_STEP: Final = frozenset({CANCEL, PATCHED})
+TOLD: Final = 6  # a message to a durable actor has left
+ASKED: Final = 7  # an ask has left, or a job was enqueued; its end is a RESULT
+NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED})
+BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 
 # States of runs.
 READY: Final = 0
@@ -118,4 +122,4 @@ def step_name(identity: Identity) -> str:
 
 def address_of(name: str) -> str:
     """Return the receiver of a run's mail: no actor has such a name, as theirs are paths."""
-    return f"run:{name}"
+    return f"{RUN}{name}"

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from actorflow.errors import DefinitionError
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, NO_STEP, OVER, PARKED, READY, step_name
+from actorflow.workflows.rows.records import (
+    ASKED,
+    BEFORE_RESULT,
+    CANCEL,
+    FINAL,
+    NO_STEP,
+    OVER,
+    PARKED,
+    READY,
+    step_name,
+)
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
@@ -73,8 +83,13 @@ def kept_of(name: str, records: list[RunRecord], step: str | None) -> list[RunRe
     """
     cut = place_of(name, records, step)
     again = {record.identity for record in records if record.n >= cut}
+    over = {record.identity for record in records if record.n < cut and record.kind != ASKED}
     return [
-        record for record in records if record.n < cut and not (record.kind == ATTEMPT and record.identity in again)
+        record
+        for record in records
+        if record.n < cut
+        and not (record.kind in BEFORE_RESULT and record.identity in again)
+        and not (record.kind == ASKED and record.identity not in over)  # nobody answers it any more
     ]
 
 
@@ -83,7 +98,7 @@ def place_of(name: str, records: list[RunRecord], step: str | None) -> int:
     end = records[-1].n + 1 if records else 1
     cancel = next((record.n for record in records if record.kind == CANCEL), end)
     if step is None:
-        failed = [one.n for one in records if one.error is not None and one.kind not in {ATTEMPT, *NO_STEP}]
+        failed = [one.n for one in records if one.error is not None and one.kind not in BEFORE_RESULT | NO_STEP]
         return cancel if cancel < end or not failed else failed[-1]
     for record in records:
         short = record.identity[1]
