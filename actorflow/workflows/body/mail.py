@@ -95,7 +95,7 @@ class Mail:
         return True
 
     def dismiss(self, identity: Identity) -> None:
-        """Drop what comes for a step that has ended without it."""
+        """Drop the end of a step that has ended without it, come or yet to come."""
         with self._body.lock:
             self._dismissed.add(identity)
             row, ended = self._ends.pop(identity, (0, None))

@@ -69,7 +69,7 @@ class AskStep(Step):
 
     @property
     def is_send(self) -> bool:  # type: ignore[override]
-        """Whether its launch puts a message into the next commit."""
+        """Whether the launch of the step puts a message into the next commit."""
         return not self.was_sent
 
     def sent_record(self) -> RunRecord:
