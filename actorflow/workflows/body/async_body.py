@@ -13,8 +13,8 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, Unload
 from actorflow.tasks.current import CURRENT_BODY
 from actorflow.text import reason_of
-from actorflow.workflows.body.body import Body, cancelled
-from actorflow.workflows.body.body_execution import BodyExecution
+from actorflow.workflows.body.body import Body
+from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.run_loop import RunLoop
@@ -56,6 +56,8 @@ class AsyncBody(Body):
         outer = CURRENT.get()
         assert outer is not None
         token = CURRENT.set(AsyncExecution(self, outer))
+        if not self.is_over:  # else it rests, if it did, until it is given back
+            self.rests = False
         try:
             if self.main is None:
                 self.main = self._begin()
@@ -68,9 +70,12 @@ class AsyncBody(Body):
             if self.is_over:
                 raise Unload
             self.sends.check_told()
+            is_done = self.main.done() and not self.loop.tasks()
+            with self.lock:
+                self.rests = not (is_done or self.is_over)
         finally:
             CURRENT.reset(token)
-        return self.main.done() and not self.loop.tasks()
+        return is_done
 
     def _drain(self, main: asyncio.Task[Any]) -> None:
         """Run the code until it waits; once its function is over, cancel its tasks as `asyncio.run` does.

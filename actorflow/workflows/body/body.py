@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorflow.core.futures.future import Future
 from actorflow.errors import NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
-from actorflow.store.error_json import read_error, write_error
+from actorflow.store.error_json import write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
@@ -49,6 +49,8 @@ class Body:
         is_over: it has ended or is unloaded; nothing is begun or recorded any more.
         is_closed: its end is in the store, or it was given back.
         is_lost: another node has the run.
+        rests: its code waits, and has gone as far as its records let it.
+        launching: how many steps are about to begin.
         ref: the actor of the run.
         again_at: when the run is to be tried again, as its actor has failed; None: it has not.
         under_way: how many attempts of steps runners have.
@@ -80,6 +82,8 @@ class Body:
                 self.journal.append(record)
         self.uncommitted: dict[int, None] = {}
         self.is_over = self.is_closed = self.is_lost = False
+        self.rests = False
+        self.launching = 0
         self.ref: ActorRef[Any] | None = None
         self.again_at: float | None = None
         self.under_way = 0
@@ -267,6 +271,7 @@ class Body:
         """Put the end of a step into the journal, and have it committed; may be called by any thread."""
         with self.lock:
             if self.takes_nothing or (self.is_over and mail is not None):
+                self.rests = False  # the signal stays in its row, for the next one who has the run
                 return
             self.number(record)
             self.journal.append(record)
@@ -375,11 +380,15 @@ class Body:
                 ):
                     return
                 self._unlaunched.popleft()
+                self.launching += 1
                 if step.is_send:
                     self.sends.leave(step)  # before others do that come later
             if step.identity in self.open:
                 step.is_launched = True
                 step.launch()
+            with self.lock:
+                self.launching -= 1
+                self.rests = self.rests and not self.is_over  # it may have been over before the step could begin
 
     def is_clear(self, step: Step) -> bool:
         """Say whether a step may begin that the code makes last: all that came before it is seen outside."""
@@ -411,11 +420,6 @@ class Body:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     @property
-    def has_work(self) -> bool:
-        """Whether a step is under way that the code has begun and does not wait for."""
-        return any(step.is_work for step in self.open.values())
-
-    @property
     def holds_end(self) -> bool:
         """Whether the run cannot end yet, as a step is under way that it does not wait for."""
         return self.sends.unlaunched > 0 or any(step.holds_end for step in self.open.values())
@@ -423,8 +427,10 @@ class Body:
     @property
     def is_unsettled(self) -> bool:
         """Whether something is yet to be begun, so that an unloaded run is to be loaded again at once."""
+        if not self.rests or self.launching or self.journal:
+            return True
         is_left = any(step.identity in self.open or type(step) is TellStep for step in self._unlaunched)
-        return is_left or bool(self.journal) or any(step.is_work or step.is_starting for step in self.open.values())
+        return is_left or any(step.is_work or step.is_starting for step in self.open.values())
 
     def unload(self) -> None:
         """Have the code end without a trace: the run goes on where it was, here or elsewhere."""
@@ -442,9 +448,3 @@ class Body:
         times = [getattr(step, "due", None) for step in self.open.values()]
         times.append(None if self.has_cancel else self.run.deadline)
         return min((time for time in times if time is not None), default=None)
-
-
-def cancelled(body: Body) -> RunCancelled:
-    """Return the error that ends a body whose run was cancelled."""
-    why = None if body.why_cancelled is None else read_error(body.why_cancelled)[1]
-    return RunCancelled(str(why) if why is not None else f"run {body.run.name} was cancelled")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.execution import Execution
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, RunCancelled
+from actorflow.store.error_json import read_error
 from actorflow.tasks.options import check_seconds
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
@@ -96,3 +97,9 @@ class ContinuedAsNew(BaseException):
     def __init__(self, input: bytes) -> None:
         super().__init__()
         self.input = input
+
+
+def cancelled(body: Body) -> RunCancelled:
+    """Return the error that ends a body whose run was cancelled."""
+    why = None if body.why_cancelled is None else read_error(body.why_cancelled)[1]
+    return RunCancelled(str(why) if why is not None else f"run {body.run.name} was cancelled")

@@ -11,8 +11,8 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, RunCancelled, Stopping, Unload
 from actorflow.tasks.current import CURRENT_BODY
-from actorflow.workflows.body.body import Body, cancelled
-from actorflow.workflows.body.body_execution import BodyExecution
+from actorflow.workflows.body.body import Body
+from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -127,10 +127,14 @@ class SyncBody(Body):
             if not heard:
                 self.sends.check_told()
                 self.node.begins_wait(self)
+                with self.lock:
+                    self.rests = not self.is_over
                 try:
                     self.block(lambda: self.has_news)
                 finally:
                     self.node.ends_wait(self)
+                if not self.is_over:  # else it rests until it is given back
+                    self.rests = False
 
     def hear_next(self) -> None:
         """Hear of the next record, though the code is over: a step of it that it does not wait for is under way."""

@@ -16,8 +16,7 @@ from actorflow.store.error_json import write_error
 from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
-from actorflow.workflows.body.body import cancelled
-from actorflow.workflows.body.body_execution import ContinuedAsNew
+from actorflow.workflows.body.body_execution import ContinuedAsNew, cancelled
 from actorflow.workflows.body.steps import LONGEST_NAP
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember

@@ -247,7 +247,9 @@ class RunNode:
         waiting[body] = None
         if len(waiting) > THREADS:
             for oldest in list(waiting):
-                if oldest is not body and not (oldest.has_work or oldest.is_over or oldest.run.name in self._unwilling):
+                if oldest is not body and not (
+                    oldest.is_unsettled or oldest.is_over or oldest.run.name in self._unwilling
+                ):
                     oldest.unload()
                     return
 
