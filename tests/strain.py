@@ -14,13 +14,14 @@ import random
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actorflow.core.drivers import watchdog
+from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.store.group_commit import Commits
 
 # Where, how often, and for how many seconds at most; before the call, or after it.
@@ -29,7 +30,7 @@ LATE = [
     ("actorflow.store.group_commit", "Commits._commit_writer", 0.05, 0.05, "after"),
     ("actorflow.store.watchers", "Watchers.notify", 0.3, 0.2, "before"),
     ("actorflow.core.drivers.live", "LiveScheduler.next_ready", 0.02, 0.03, "before"),
-    ("actorflow.core.drivers.live", "LiveScheduler.handle", 0.02, 0.03, "before"),
+    ("actorflow.core.running.scheduler", "Scheduler.sort", 0.02, 0.03, "before"),
     ("actorflow.core.drivers.baton", "Baton.rest_idle", 0.05, 0.03, "after"),
     ("actorflow.core.drivers.baton", "Baton.wake", 0.02, 0.02, "before"),
     ("actorflow.core.drivers.preemption", "Preemption._fire", 0.3, 0.1, "before"),
@@ -46,6 +47,12 @@ COMMIT = 0.2, 0.15  # before another thread commits the work that waits
 FACTORS = 0.3, 1.0, 4.0  # of the chances; each test draws one
 
 draw = random.Random()
+virtual: weakref.WeakSet[VirtualScheduler] = weakref.WeakSet()
+
+
+def is_virtual() -> bool:
+    """Say whether time is virtual somewhere: it passes no faster for a delay, and its threads know no others."""
+    return any(not scheduler.closed for scheduler in list(virtual))
 
 
 class Severity:
@@ -54,12 +61,10 @@ class Severity:
     factor = 1.0
 
 
-def pause(chance: float, seconds: float) -> bool:
-    """Sleep now and then; not in virtual time, which passes no faster for it."""
-    if draw.random() >= chance * Severity.factor or watchdog._watched:
-        return False
-    time.sleep(draw.random() * seconds)
-    return True
+def pause(chance: float, seconds: float) -> None:
+    """Sleep now and then."""
+    if draw.random() < chance * Severity.factor and not is_virtual():
+        time.sleep(draw.random() * seconds)
 
 
 def strained(function: Callable[..., Any], chance: float, seconds: float, when: str) -> Callable[..., Any]:
@@ -110,7 +115,7 @@ def strain_commits() -> None:
     lead = Commits._lead
 
     def lead_late(self: Commits) -> None:
-        if self._waiting and not watchdog._watched and draw.random() < COMMIT[0] * Severity.factor:
+        if self._waiting and not is_virtual() and draw.random() < COMMIT[0] * Severity.factor:
             threading.Thread(target=lead_later, args=(self,), name="actorflow-commit").start()
         else:
             lead(self)
@@ -120,6 +125,17 @@ def strain_commits() -> None:
         lead(self)
 
     Commits._lead = lead_late
+
+
+def note_virtual_time() -> None:
+    """Keep the schedulers of virtual time."""
+    make = VirtualScheduler.__init__
+
+    def make_and_note(self: VirtualScheduler, *args: Any, **kwargs: Any) -> None:
+        virtual.add(self)
+        make(self, *args, **kwargs)
+
+    VirtualScheduler.__init__ = make_and_note
 
 
 def strain_anywhere(seed: str) -> None:
@@ -134,7 +150,7 @@ def strain_anywhere(seed: str) -> None:
         spec = importlib.util.spec_from_file_location("sitecustomize", folder / "sitecustomize.py")
         anywhere = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(anywhere)
-    anywhere.is_exempt[0] = lambda: bool(watchdog._watched)
+    anywhere.is_exempt[0] = is_virtual
 
 
 class Strain:
@@ -160,6 +176,7 @@ class Strain:
 
 def install(config: pytest.Config, seed: str) -> None:
     """Strain all tests of this run."""
+    note_virtual_time()
     strain_methods()
     strain_threads()
     strain_commits()
