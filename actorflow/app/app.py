@@ -255,7 +255,7 @@ class App:
         try:
             try:
                 signals.raises = True
-                return 0 if signals.came else self._call_main(self._main, system, settings)
+                return 0 if signals.is_over() else self._call_main(self._main, system, settings)
             finally:
                 signals.raises = False
         except Signalled:

@@ -71,7 +71,7 @@ class Signals:
     def drain(self, system: System) -> None:
         """Have the first signal drain this system, at once if it has come already; and main end if the system fails."""
         self._system = system
-        system.ended._add_waiter(self._has_ended)
+        system.ended._when_done(self._has_ended)
         if self._seen:
             self.overtime.begin(system)
             system.begin_stop(system.grace)
@@ -80,6 +80,10 @@ class Signals:
     def came(self) -> bool:
         """Whether a signal has come."""
         return self._seen > 0
+
+    def is_over(self) -> bool:
+        """Say whether a main that has not begun is not to: a signal has come, or the system has failed."""
+        return self.came or (self._system is not None and self._system.ended.done() and self._system.error is not None)
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self._seen += 1

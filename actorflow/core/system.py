@@ -83,7 +83,7 @@ class System:
         if not self._stopping:
             self._stopping = True
             if not self.scheduler.is_virtual:  # its threads end with it, whether or not somebody waits for that
-                self.ended._add_waiter(self._close)
+                self.ended._when_done(self._close)
             self.scheduler.drain = Drain(self.scheduler, self.root, grace, self.error)
             start_procedure(self.scheduler, self._drain(self.scheduler.drain), self.ended)
 

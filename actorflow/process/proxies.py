@@ -42,4 +42,4 @@ def keep_proxies(sent: Any, data: bytes, future: Any) -> None:
     Call it only if MANAGERS is in MODULES: else there are no proxies, and most programs have none.
     """
     if REBUILD in data:
-        future._add_waiter(lambda: sent)
+        future._when_done(lambda: sent)

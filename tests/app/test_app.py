@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 
@@ -285,6 +286,24 @@ def test_main_that_waits_for_a_part_gets_an_error_when_a_supervisor_gives_up():
     with pytest.raises(af.ActorflowError) as caught:
         app.run()
     assert isinstance(caught.value, (af.RestartLimitReached, af.ActorDeadError))
+
+
+def test_main_is_not_called_once_a_supervisor_has_given_up(monkeypatch):
+    monkeypatch.setattr("actorflow.app.signals.NUDGES", 0)  # they are over, and main had not begun yet
+    app, called = af.App("shop").add(af.child(af.Supervisor, part("first"), intensity=0).options(name="tree")), []
+    app.main(lambda system, settings: called.append(system))
+    begin = app._declared.open
+
+    def begin_and_fail(system):
+        begin(system)
+        system.find("/shop/tree/first", Part).cast(Part.fall)
+        with contextlib.suppress(af.RestartLimitReached):
+            system.ended.get(timeout=30)
+
+    monkeypatch.setattr(app._declared, "open", begin_and_fail)
+    with pytest.raises(af.RestartLimitReached):
+        app.run()
+    assert not called
 
 
 def test_app_runs_in_a_thread_that_is_not_the_main_one():

@@ -170,6 +170,18 @@ def test_in_a_shared_process_only_the_actor_is_abandoned(system, tmp_path, monke
     until_gone(pid)
 
 
+def test_a_stop_returns_also_if_the_actor_has_ended_before_it_begins_to_wait(system, monkeypatch):
+    end_of = system.scheduler.end_of
+
+    def ended(ref):
+        future = end_of(ref)
+        until(future.done)
+        return future
+
+    monkeypatch.setattr(system.scheduler, "end_of", ended)
+    assert system.spawn(hosted(Notes)).stop(timeout=LIMIT) is True
+
+
 def test_a_shared_process_that_does_not_answer_is_killed_and_the_others_start_anew(system, tmp_path):
     shared = af.Process(name="shared")
     supervised(

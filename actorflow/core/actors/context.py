@@ -224,8 +224,7 @@ class Context:
     def _start_pipe(self, future: Future[Any], piped: Piped, timeout: float | None) -> None:
         if timeout is not None:
             piped.future = future = within(self._ref, future, timeout)
-        if not future._add_waiter(piped):
-            piped()
+        future._when_done(piped)
 
     def _check_method(self, method: Callable[..., Any]) -> None:
         if getattr(method, "__self__", None) is not self._actor:

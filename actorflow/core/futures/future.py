@@ -210,6 +210,11 @@ class Future(pykka.Future[T]):
             return True  # the setter took it and calls it
         return False
 
+    def _when_done(self, act: Callable[[], Any]) -> None:
+        """Have `act` called once the future is done; at once if it is done already."""
+        if not self._add_waiter(act):
+            act()
+
     def _drop_waiter(self, wake: Callable[[], Any]) -> bool:
         """Take a waiter out; False if the setter has it and calls it."""
         try:
@@ -366,6 +371,11 @@ class Derived(Future[T]):
         if pending:
             return _Chain(pending, wake).advance(called=False)
         return not hasattr(self, "_turn") and super()._add_waiter(wake)  # another thread computes it right now
+
+    def _when_done(self, act: Callable[[], Any]) -> None:
+        """Have `act` called once the future is done; at once if it is done already."""
+        if not self._add_waiter(act):
+            act()
 
     def _drop_waiter(self, wake: Callable[[], Any]) -> bool:
         for source in self._awaited():

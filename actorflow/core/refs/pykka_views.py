@@ -111,7 +111,7 @@ class Inbox:
                 else:
                     reply_to.set_exception((type(future._error), future._error, future._error.__traceback__))
 
-        future._add_waiter(forward)
+        future._when_done(forward)
         self._ref._send(envelope.message, future)
 
     def empty(self) -> bool:

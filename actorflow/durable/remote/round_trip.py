@@ -75,9 +75,7 @@ class HostedUnit(StoredUnit):
         if must_stop(ref):
             round_trip.interrupt()
         self.outer = Behalf(ref, self.outer)
-        go_on = partial(ref._scheduler.post_work, self.replied)
-        if not round_trip.future._add_waiter(go_on):
-            go_on()
+        round_trip.future._when_done(partial(ref._scheduler.post_work, self.replied))
         return SUSPENDED
 
     def state_bytes(self) -> bytes:

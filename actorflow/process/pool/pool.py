@@ -114,7 +114,7 @@ class ProcessPool(concurrent.futures.Executor):
         except BaseException:
             system.stop()
             raise
-        self._dispatch.ended._add_waiter(lambda: system.begin_stop(system.grace))
+        self._dispatch.ended._when_done(lambda: system.begin_stop(system.grace))
         self._system: System | None = system
         weakref.finalize(self, self._dispatch.close)
 
@@ -125,7 +125,7 @@ class ProcessPool(concurrent.futures.Executor):
         pool._open(system, name, workers, setup, None if system.scheduler.is_virtual else acquire(setup.launch, WORKER))
         pool._system = None
         ref = pool._ref
-        pool._dispatch.ended._add_waiter(lambda: ref.stop(block=False))
+        pool._dispatch.ended._when_done(lambda: ref.stop(block=False))
         return pool
 
     def _open(self, system: System, name: str, workers: int | None, setup: Setup, launcher: Launcher | None) -> None:
@@ -135,7 +135,7 @@ class ProcessPool(concurrent.futures.Executor):
         self._options = TaskOptions(memory=setup.memory)
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
         if launcher is not None:
-            dispatch.ended._add_waiter(launcher.release)
+            dispatch.ended._when_done(launcher.release)
         try:
             self._ref: ActorRef[PoolSupervisor] = system.root.spawn(recipe.traits, recipe.args, recipe.kwargs)
         except BaseException:

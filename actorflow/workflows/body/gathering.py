@@ -64,9 +64,7 @@ class Gathered(BodyFuture):
         """Wait for one of those that are expected, and call a function when it is there."""
         self._futures.append(future)
         future._heard = True
-        heard = partial(self._heard_of, future, then)
-        if not future._add_waiter(heard):
-            heard()
+        future._when_done(partial(self._heard_of, future, then))
 
     def _drop(self, error: BaseException) -> None:
         """End with the error of the code that awaited it, and have those that are not over end."""

@@ -121,7 +121,7 @@ class RunLoop(asyncio.AbstractEventLoop):
         assert isinstance(future, StepFuture)
         assert isinstance(future.step, TimerStep)
         handle.step = future.step
-        future._add_waiter(lambda: self._fire(handle))
+        future._when_done(lambda: self._fire(handle))
         return handle
 
     def call_at(  # type: ignore[override]

@@ -79,7 +79,7 @@ def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
         else:
             request.answer(value=ref._state != DEAD)
 
-    done._add_waiter(answer)
+    done._when_done(answer)
 
     def begin() -> None:
         ref._parent.leaving = None  # the move that asked for it does not wait any more

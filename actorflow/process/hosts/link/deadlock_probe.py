@@ -43,7 +43,7 @@ def seek(
     probed = Probed(origin, future)
     number = next(_numbers)
     _waits[number] = probed
-    future._add_waiter(lambda: _waits.pop(number, probed))  # keeps it as long as the wait
+    future._when_done(lambda: _waits.pop(number, probed))  # keeps it as long as the wait
     way = here.way_to(node)
     if way is not None and way.closed is None:
         way.note(node, "probe", target.uid, path, origin.uid, here.name, number)

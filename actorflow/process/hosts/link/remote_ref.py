@@ -99,7 +99,7 @@ class Elsewhere:
         except ActorDeadError as error:
             future._settle(None, error)
         else:
-            future._add_waiter(lambda: self.note_answer(ref, future))
+            future._when_done(lambda: self.note_answer(ref, future))
             link.request(self.node, "end", ref.uid, future=future)
         return future
 
@@ -111,8 +111,7 @@ class Elsewhere:
             reason = ended._error if ended._error is not None else ended._value
             watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, reason)), None)
 
-        if not ended._add_waiter(tell_watcher):
-            tell_watcher()
+        ended._when_done(tell_watcher)
 
     def report_unread(
         self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, error: BaseException
@@ -284,8 +283,7 @@ class RemoteRef(OffProcessBase):
         stopped = future.map(bool)
         try:
             self._send(Stop(final=True), future)
-            if not future._add_waiter(lambda: self._home.note_answer(self, future)):
-                self._home.note_answer(self, future)
+            future._when_done(lambda: self._home.note_answer(self, future))
         except ActorDeadError:
             future._settle(value=False, error=None)
         return stopped.get(timeout=timeout) if block else stopped

@@ -42,8 +42,7 @@ class Request:
             if self.number is not None:
                 self.link.reply(self.number, future._value, future._error)
 
-        if not future._add_waiter(settle):
-            settle()
+        future._when_done(settle)
 
     def fail(self, error: BaseException) -> None:
         """Answer the request with an error."""
@@ -69,7 +68,7 @@ def end(request: Request, uid: int) -> None:
         cause = ref._cold.cause if ref._state == DEAD and ref._cold is not None else None
         request.answer(None if cause is None else Reason(dump_error(cause)))
 
-    ended._add_waiter(answer)
+    ended._when_done(answer)
     scheduler = request.node.scheduler
     scheduler.post_work(lambda: notify_end(ref, ended))
 

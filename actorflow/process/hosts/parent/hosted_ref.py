@@ -249,9 +249,8 @@ class HostedRef(HostedBase):
             if isinstance(reached._error, HostDied):  # it went with the mailbox; a restart shall not undo it
                 self._scheduler.post(self, Stop(final=True), None)
 
-        if not reached._add_waiter(go_on):
-            go_on()
-        self._scheduler.end_of(self)._add_waiter(lambda: stopped._settle(value=True, error=None))
+        reached._when_done(go_on)
+        self._scheduler.end_of(self)._when_done(lambda: stopped._settle(value=True, error=None))
         return stopped.get(timeout=timeout) if block else stopped
 
     # --- the way to the host -----------------------------------------------------------------------------------------
