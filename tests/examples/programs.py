@@ -14,12 +14,14 @@ from tests.examples.logs import ROOT
 PATIENCE = 120  # seconds until a program that should be over has hung
 
 
-def program(folder: Path, module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `python -m module` in a folder."""
+def program(
+    folder: Path, module: str, *arguments: str, stderr: int | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """Start `python -m module` in a folder, with variables of its environment."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 @contextmanager
