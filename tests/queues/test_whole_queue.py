@@ -434,7 +434,7 @@ def test_a_listener_that_raises_is_logged_and_stops_nothing(shop, caplog):
     jobs.subscribe(heard.append)
     with caplog.at_level(logging.ERROR):
         assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
-        jobs.drain(timeout=30)
+        until(lambda: len(heard) == 3)  # they are told after the commit, which `result` may see
     assert "A listener of queue q failed" in caplog.text
     kinds = [event.kind for event in heard]
     kinds.remove("queued")  # which the thread of `enqueue` tells, maybe after a worker has told that it began
