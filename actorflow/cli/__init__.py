@@ -2,8 +2,8 @@
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them: `run`,
-`graph`, `scxml`, `queue`, `runs`, `store` with `actors` (and their mail) and `dead`, `wf`. All of them use `output`
-(tables for people, JSON for programs) and `progress` (a bar).
+`check`, `graph`, `scxml`, `queue`, `runs`, `store` with `actors` (and their mail) and `dead`, `wf`. All of them use
+`output` (tables for people, JSON for programs) and `progress` (a bar).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "actorflow.cli.run:run",
     "queue": "actorflow.cli.queue:queue",
     "runs": "actorflow.cli.runs:runs",
+    "check": "actorflow.cli.check:check",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
     "store": "actorflow.cli.store:store",

@@ -15,7 +15,7 @@ from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.workflows.rows import keeping, ledger, trying_again
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PARKED, PATCHED, TOLD
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, CANCELLED, PARKED, PATCHED, RESULT, TOLD
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -129,6 +129,8 @@ class StoredRuns:
             "input": plain(row[keeping.INPUT]),
             "output": plain(row[keeping.OUTPUT]),
             "error": text_in(row[keeping.ERROR]),
+            "turn": row[TURN],
+            "seed": row[SEED],
             "records": [
                 {
                     **asdict(record),
@@ -136,7 +138,9 @@ class StoredRuns:
                     "kind": KINDS.get(record.kind, "result"),
                     "hash": None if record.hash is None else record.hash.hex(),
                     "value": plain(record.value),
+                    "has_value": record.value is not None,
                     "error": text_in(record.error),
+                    "failure": plain(record.error),
                 }
                 for record in records
             ],
@@ -187,11 +191,22 @@ class StoredRuns:
         trying_again.fork_now(self._store, row, new, step)
 
 
-KINDS: Final = {ATTEMPT: "failed attempt", CANCEL: "cancel", PATCHED: "patched", TOLD: "tell", ASKED: "asked"}
 COLUMNS: Final = (
     *("id", "workflow", "version", "hash", "parent", "parent_step", "state", "status", "priority", "key", "deadline"),
     *("owner", "epoch", "input", "output", "error", "reason", "created", "started", "ended"),
 )
+
+
+TURN, SEED = 22, 23  # columns of `runs.get`
+KINDS: Final = {
+    RESULT: "result",
+    ATTEMPT: "failed attempt",
+    CANCEL: "cancel",
+    CANCELLED: "cancelled child",
+    PATCHED: "patched",
+    TOLD: "tell",
+    ASKED: "asked",
+}
 
 
 def plain(stored: bytes | None) -> Any:

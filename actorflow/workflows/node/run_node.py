@@ -22,6 +22,8 @@ from actorflow.workflows.signals import AT_START
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
@@ -51,6 +53,7 @@ class RunNode:
         pruner: the actor that removes runs which were kept their time.
         keep: seconds that a run is kept after its end.
         keep_ids: seconds that its id is known after that.
+        kinds: of bodies: of plain functions, and of `async def` ones.
     """
 
     runs: ActorRef[Any]
@@ -74,6 +77,7 @@ class RunNode:
         self.keep_ids: float = home.settings.keep_run_ids
         self.calendar: Any = None  # of schedules; a RunCalendar once one was declared
         self.is_closed = False
+        self.kinds: tuple[Callable[..., Body], Callable[..., Body]] = (SyncBody, AsyncBody)
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
         self._unwilling: set[str] = set()  # runs whose code has caught Unload
         self._outage = Outage(self.scheduler.clock)
@@ -134,8 +138,7 @@ class RunNode:
     def body_of(self, run: ClaimedRun, records: list[RunRecord]) -> Body:
         """Return the code of a run, to be begun."""
         workflow = WORKFLOWS[run.workflow]
-        kind = AsyncBody if workflow.is_async else SyncBody
-        body = kind(self, run, workflow, records)
+        body = self.kinds[workflow.is_async](self, run, workflow, records)
         self.bodies[run.name] = body
         return body
 
