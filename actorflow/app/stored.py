@@ -329,7 +329,7 @@ class StoredSystem(System):
         from actorflow.tasks.task import KnownTasks  # noqa: PLC0415 - as above
 
         def read(data: bytes) -> object:
-            has_refs = b'"$actor"' in data or b'"$reply"' in data
+            has_refs = b'"$' in data and (b'"$actor"' in data or b'"$reply"' in data)
             return self._read_with_refs(data) if has_refs else codec.decode(data)
 
         scheduler, limit = self.scheduler, int(self.settings.payload_limit)

@@ -88,11 +88,35 @@ def encode(value: object, what: str = "value") -> bytes:
     b'{"size":{"$tuple":[3,4]}}'
     """
     try:
+        kind = type(value)
+        if kind in ATOMS or (kind is int and -BIGGEST <= value <= BIGGEST):  # type: ignore[operator]
+            return encode_json(value)
         return encode_json(value if is_plain(value, 0) else to_plain(value, what, 0))
     except (PayloadError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a property, a metaclass or another thread that fills a list may raise anything
         raise unreadable(f"{what} cannot be stored", error) from error
+
+
+def encode_call(args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> tuple[bytes, bool]:
+    """Return the arguments of a call, as `encode` does of a list of both, and whether nobody can change them.
+
+    Numbers and texts alone take half the time.
+
+    >>> encode_call((3,), {}, "arguments")
+    (b'[[3],{}]', True)
+    """
+    if not kwargs:
+        for item in args:
+            kind = type(item)
+            if kind not in ATOMS and not (kind is int and -BIGGEST <= item <= BIGGEST):
+                break
+        else:
+            try:
+                return encode_json((args, kwargs)), True
+            except ValueError:  # a text that is no UTF-8: `encode` says so
+                pass
+    return encode([list(args), kwargs], what), False
 
 
 def check_size(data: bytes | None, what: str, limit: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from actorflow.core.futures.future import Future, patient
 from actorflow.errors import ActorDeadError, AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.holding import Holding
-from actorflow.store.pending_writes import After, PendingWrite, call, run_last, settle, wait_for
+from actorflow.store.pending_writes import After, PendingWrite, call, kind_of, run_last, settle, wait_for
 from actorflow.store.transaction import Durability, Transaction, Writer
 from actorflow.store.turn import TURN_SECONDS
 
@@ -274,7 +274,7 @@ class Commits(Holding):
         try:
             writer.begin(durability)
             has_begun = True
-            for work in batch:
+            for work in self._write_together(batch) if len(batch) > 1 else batch:
                 self._one(work, alone=len(batch) == 1)
             refused = self._run_last(batch)
             if not refused:
@@ -334,6 +334,41 @@ class Commits(Holding):
             return False
         work.tries += 1
         work.reset()
+        return True
+
+    def _write_together(self, batch: list[PendingWrite]) -> list[PendingWrite]:
+        """Write the work of each kind that takes fewer statements together; return the work that is left to do.
+
+        Each statement lets go of Python's lock: the thread that commits for eight plain runs had 24 of them, and waited
+        for the others after each.
+        """
+        kinds: dict[type, list[PendingWrite]] = {}
+        for work in batch:
+            kind = kind_of(work.run)
+            if kind is not None:
+                kinds.setdefault(kind, []).append(work)
+        done: set[int] = set()
+        for kind, of_kind in kinds.items():
+            if len(of_kind) > 1 and self._all_of(kind, of_kind):
+                done.update(map(id, of_kind))
+        return [work for work in batch if id(work) not in done] if done else batch
+
+    def _all_of(self, kind: Any, works: list[PendingWrite]) -> bool:
+        """Write work of one kind; False if one of them is refused, and nothing of them is there."""
+        writer = self._writer
+        writer.savepoint()
+        try:
+            kind.write_all([work.run.__self__ for work in works], writer.transaction)  # type: ignore[attr-defined]
+            writer.check()
+        except Exception:
+            writer.take_after_commit()
+            writer.take_last()
+            if not writer.is_open():
+                raise
+            writer.rollback_to_savepoint()
+            return False
+        writer.release()
+        self._keep(works[0])
         return True
 
     def _one(self, work: PendingWrite, *, alone: bool) -> None:

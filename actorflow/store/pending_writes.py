@@ -39,6 +39,12 @@ class PendingWrite:
         self.value, self.error, self.after, self.last = None, None, [], []
 
 
+def kind_of(run: Callable[[Transaction], Any]) -> type | None:
+    """Return the class of work that is written with others of its class: of a `BatchMember`; None of other work."""
+    kind = type(getattr(run, "__self__", None))
+    return kind if hasattr(kind, "write_all") else None
+
+
 def wait_for(future: Future[T], seconds: float) -> T:
     """Wait for a future; other actors run meanwhile, unless it is the scheduler's own work that waits, as at its end.
 

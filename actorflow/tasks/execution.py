@@ -8,7 +8,7 @@ it: of the user's function, of the values it returns, and of the errors it raise
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -73,20 +73,23 @@ class Owner(Protocol):
     """The job, or the step, that a task runs for; `str` of it begins a line of the log.
 
     Attributes:
-        key: the same for each attempt, and no other owner's of the store.
         attempt: counts from 1.
         tries: the attempts so far that count for the task's retry.
         spent: seconds from the begin of the first try to that of this one.
         may_write: a plain task may open a transaction on the store.
     """
 
-    key: str
     attempt: int
     tries: int
     spent: float
     may_write: bool
 
-    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+    @property
+    def key(self) -> str:
+        """The same for each attempt, and no other owner's of the store."""
+        ...
+
+    def arguments(self) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments of the task.
 
         Raises:
@@ -128,7 +131,13 @@ class Attempt(Generic[O]):
         seconds: how long it ran.
     """
 
+    cancelled = settled = False
+    abort: Callable[[], object] | None = None
+    in_pool: PoolFuture[Any] | None = None
+    held: OpenTransaction | None = None
     ending: Ending | None = None
+    waits_for: int | None = None
+    began = seconds = 0.0
 
     def __init__(self, owner: O, task: AnyTask, site: TaskSite, timeout: float | None, retry: Retry) -> None:
         self.owner = owner
@@ -136,14 +145,6 @@ class Attempt(Generic[O]):
         self.site = site
         self.timeout = timeout
         self.retry = retry
-        self.cancelled = False
-        self.abort: Callable[[], object] | None = None
-        self.in_pool: PoolFuture[Any] | None = None
-        self.held: OpenTransaction | None = None
-        self.settled = False
-        self.waits_for: int | None = None
-        self.began = 0.0
-        self.seconds = 0.0
 
     def __str__(self) -> str:
         """Return how the log names it."""
@@ -178,7 +179,7 @@ class Attempt(Generic[O]):
         """Call the function in this thread, and return its value."""
         args, kwargs = self.owner.arguments()
         context = copy_context()  # no signal can come between its begin and its end: the thread is in no task after it
-        context.run(CURRENT_TASK.set, self.current(may_write=self.owner.may_write))
+        context.run(CURRENT_TASK.set, (self, 0))  # its view is made if it asks
         return context.run(self.task.function, *args, **kwargs)
 
     def current(self, *, may_write: bool) -> Current:
@@ -192,6 +193,10 @@ class Attempt(Generic[O]):
             self.transaction if may_write else None,
             self.wait_for,
         )
+
+    def current_of(self, _i: int, /) -> Current:
+        """Return the view of a plain task in this thread."""
+        return self.current(may_write=self.owner.may_write)
 
     def is_cancelled(self) -> bool:
         """Say whether the end of the attempt was asked for."""

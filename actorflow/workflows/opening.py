@@ -52,7 +52,7 @@ def node_of(home: Any) -> RunNode:
 def _make(home: Any, durable: Any) -> RunNode:
     if home.run_node is None:
         node = RunNode(home, durable)
-        node.runners = home.spawn(child(Runners).options(name="steps", restart="permanent"))
+        node.runners = home.spawn(child(Runners, node.places).options(name="steps", restart="permanent"))
         node.pruner = home.spawn(child(RunPruner, node).options(name="old-runs", restart="permanent"))
         node.runs = home.spawn(child(Runs, node).options(name="runs", restart="permanent"))
         home.store.members.register("runs", heir_of(home.store, node.look))

@@ -24,6 +24,7 @@ from . import (
     queues,
     restart,
     standbys,
+    waiting,
     workflows,
 )
 from .harness import Experiment, run
@@ -47,6 +48,7 @@ GROUPS = (
     queues,
     dags,
     workflows,
+    waiting,
 )
 
 

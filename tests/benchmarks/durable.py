@@ -16,7 +16,7 @@ from .harness import OURS, WAIT, Experiment, Figures, Goal, Row, check
 RAW = "SQLite"
 ACTORS = 128
 HOST = af.Process(name="ring")
-BATCHES = ((1, 300, 0.5), (8, 300, 0.25), (64, 100, 0.2))  # tokens, hops of each, and the part of bare SQLite's rate
+BATCHES = ((1, 300, 0.5), (8, 300, 0.25), (64, 100, 0.25))  # tokens, hops of each, and the part of bare SQLite's rate
 
 
 HERE = "in one process"

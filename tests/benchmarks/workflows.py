@@ -12,8 +12,9 @@ from pathlib import Path
 
 import actorflow as af
 from actorflow.store.codec import encode
+from actorflow.workflows.body.steps import hash_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import PARKED, READY, RunRecord
+from actorflow.workflows.rows.records import OVER, PARKED, READY, RunRecord
 from actorflow.workflows.workflow import AnyWorkflow
 
 from . import probe
@@ -55,10 +56,11 @@ def fan(width: int) -> int:
 
 
 def experiments(*, quick: bool) -> list[Experiment]:
-    """Give steps_1, steps_8, steps_64, fan_out, parked and replay."""
+    """Give steps_1, steps_8, steps_64, fan_out, parked, finished and replay."""
     n = 200 if quick else 1000
     few = 20 if quick else 100
     parked = 5_000 if quick else 100_000
+    finished = 10_000 if quick else 1_000_000
     long = 2_000 if quick else 10_000
 
     def against_dbos(bound: float) -> Goal:
@@ -109,6 +111,19 @@ def experiments(*, quick: bool) -> list[Experiment]:
             ],
         ),
         Experiment(
+            "finished",
+            {OURS: partial(claim_ours, finished, OVER), EMPTY: partial(claim_ours, 0)},
+            [
+                Row(
+                    "seconds",
+                    f"start and end a run of 20 steps beside {finished:,} that are over",
+                    "s",
+                    [Goal("<=", 1.3, EMPTY)],
+                )
+            ],
+            repeats=1 if quick else 3,
+        ),
+        Experiment(
             "replay",
             {OURS: partial(replay_ours, long, chain), "async": partial(replay_ours, long, chain_async)},
             [Row("seconds", f"replay of a run of {long:,} steps", "s", [Goal("<=", 0.15 * long / 10_000)])],
@@ -150,9 +165,7 @@ def put_run(store: af.Store, name: str, flow: AnyWorkflow, steps: int, state: in
 
 def record(n: int, flow: AnyWorkflow) -> RunRecord:
     """Return the record of a step."""
-    import hashlib
-
-    given = hashlib.blake2b(encode([[n], {}]), digest_size=16).digest()
+    given = hash_of(encode([[n], {}]))
     if flow is chain_async:
         return RunRecord(n + 1, (f"0.{n + 1}", plus.name, 1), 0, 0, given, encode(n + 1), None, 1, 1.0, 1.0)
     return RunRecord(n + 1, ("0", plus.name, n + 1), n, 0, given, encode(n + 1), None, 1, 1.0, 1.0)
@@ -168,21 +181,27 @@ def replay_ours(steps: int, flow: AnyWorkflow) -> Figures:
             return {"seconds": time.perf_counter() - begin}
 
 
-def claim_ours(parked: int) -> Figures:
-    """Have a run begin and end beside others that are parked."""
+def claim_ours(others: int, state: int = PARKED) -> Figures:
+    """Have a run begin and end beside others that are parked, or over, each of one step."""
     with folder() as path, af.open_store(f"sqlite:///{path}/ours.db") as store:
-        put_run(store, "first", chain, 0, PARKED)
+        put_run(store, "first", chain, 1, PARKED)
 
         def copy(transaction: object) -> None:
             connection = transaction.connection if hasattr(transaction, "connection") else transaction._connection
-            columns = "workflow, state, status, priority, epoch, input, created"
+            columns = "workflow, status, priority, epoch, input, created"
+            kept = f"{time.time() + 1e7}" if state == OVER else "null"
+            many = f"with recursive many(n) as (select 1 union all select n + 1 from many where n < {others})"
             connection.execute(
-                f"insert into af_run (name, {columns}) with recursive many(n) as "
-                f"(select 1 union all select n + 1 from many where n < {parked}) "
-                f"select 'parked-' || n, {columns} from many, af_run where af_run.name = 'first'"
+                f"insert into af_run (name, state, keep_until, {columns}) {many} "
+                f"select 'other-' || many.n, {state}, {kept}, {columns} from many, af_run where name = 'first'"
+            )
+            columns = "branch, name, occurrence, start, kind, hash, value, attempt, began, at"
+            connection.execute(
+                f"insert into af_record (run, n, {columns}) {many} "
+                f"select 1 + many.n, 1, {columns} from many, af_record where run = 1 and af_record.n = 1"
             )
 
-        if parked:
+        if others:
             store.write(copy)
         with af.ActorSystem("bench", store=store) as system:
             system.start(chain, 5).result(timeout=WAIT)

@@ -1,6 +1,7 @@
 """Commit batch: members of any kind share a commit, and each hears what has become of it."""
 
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -237,3 +238,44 @@ def test_the_strictest_member_says_how_long_a_commit_lasts(system, monkeypatch):
         commit()
         assert [note.result() for note in notes] == [None, None]
         assert begun == [durability]
+
+
+class Counted(Note):
+    """Notes that are written together, which takes one call."""
+
+    together: ClassVar[list[int]] = []
+
+    @classmethod
+    def write_all(cls, members, transaction):
+        cls.together.append(len(members))
+        super().write_all(members, transaction)
+
+
+@pytest.fixture
+def _not_counted():
+    Counted.together.clear()
+
+
+@pytest.mark.usefixtures("_not_counted")
+def test_work_of_one_kind_that_waits_for_one_commit_is_written_together(system, monkeypatch):
+    made = commits(monkeypatch)
+    notes = [Counted("one"), Note("other"), Counted("two"), Counted("three")]
+    for future in system.store.submit_each([note.write for note in notes]):
+        future.get(timeout=30)
+    assert Counted.together == [3]
+    assert len(made) == 1
+    assert [note.writes for note in notes] == [1] * 4
+    assert all(is_there(system, note.name) for note in notes)
+
+
+@pytest.mark.usefixtures("_not_counted")
+def test_work_that_is_refused_undoes_none_of_its_kind(system):
+    fault = ValueError("a defect")
+    good, bad, last = Counted("good"), Counted("bad", fault), Counted("last")
+    futures = system.store.submit_each([note.write for note in (good, bad, last)])
+    assert futures[0].get(timeout=30) is None
+    with pytest.raises(ValueError, match="a defect"):
+        futures[1].get(timeout=30)
+    assert futures[2].get(timeout=30) is None
+    assert Counted.together == [3]
+    assert [is_there(system, name) for name in ("good", "bad", "last")] == [True, False, True]

@@ -20,6 +20,7 @@ from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.run_loop import RunLoop
 
 if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Execution
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
     from actorflow.workflows.body.steps import Step
@@ -33,7 +34,8 @@ class AsyncBody(Body):
 
     Attributes:
         main: the asyncio task of the function; None until it begins.
-        tell: has the actor of the run call `go_on`.
+        tell: has the actor of the run call `go_on`; None until there is one, which does so at first.
+        is_told: it will, and has not begun to.
     """
 
     is_async: ClassVar[bool] = True
@@ -42,7 +44,9 @@ class AsyncBody(Body):
         super().__init__(node, run, workflow, records)
         self.loop = RunLoop(self)  # type: ignore[abstract]  # the rest of a loop raises NotImplementedError
         self.main: asyncio.Task[Any] | None = None
-        self.tell: Callable[[], None] = lambda: None
+        self.execution: AsyncExecution | None = None
+        self.tell: Callable[[], None] | None = None
+        self.is_told = False
         self._was_cancelled = self._was_swept = False
         self._failed: list[tuple[Future[Any], BaseException]] = []
         self._branches: dict[asyncio.Task[Any], Future[Any]] = {}  # those that are not over
@@ -53,20 +57,19 @@ class AsyncBody(Body):
         Raises:
             Unload: it is unloaded, or does not fit its records.
         """
-        outer = CURRENT.get()
-        assert outer is not None
-        token = CURRENT.set(AsyncExecution(self, outer))
+        token = CURRENT.set(self._execution())
         if not self.is_over:  # else it rests, if it did, until it is given back
             self.rests = False
         try:
-            if self.main is None:
-                self.main = self._begin()
-                self._drain(self.main)
-            while not self.is_over and self.deliver():
-                if self.is_cancelled and not self._was_cancelled:
-                    self._was_cancelled = True
-                    self._cancel_all([self.main, *self._branches] if not self.main.done() else self.loop.tasks())
-                self._drain(self.main)
+            with self.loop:
+                if self.main is None:
+                    self.main = self._begin()
+                    self._drain(self.main)
+                while not self.is_over and self.deliver():
+                    if self.is_cancelled and not self._was_cancelled:
+                        self._was_cancelled = True
+                        self._cancel_all([self.main, *self._branches] if not self.main.done() else self.loop.tasks())
+                    self._drain(self.main)
             if self.is_over:
                 raise Unload
             self.sends.check_told()
@@ -77,14 +80,30 @@ class AsyncBody(Body):
             CURRENT.reset(token)
         return is_done
 
+    def _execution(self) -> AsyncExecution:
+        """Return the place where the code runs, now in this thread: tasks of asyncio keep it in their contexts."""
+        outer = CURRENT.get()
+        assert outer is not None
+        if self.execution is None:
+            self.execution = AsyncExecution(self, outer)
+        self.execution.outer = outer
+        return self.execution
+
+    @property
+    def hears_of_commits(self) -> bool:  # type: ignore[override]
+        """Whether the code, or its end, may wait for nothing but a commit."""
+        return self.is_over or (self.main is not None and self.main.done())
+
     def _drain(self, main: asyncio.Task[Any]) -> None:
         """Run the code until it waits; once its function is over, cancel its tasks as `asyncio.run` does.
 
         If it has returned, its branches end before that.
         """
         self.loop.drain()
-        has_failed = main.done() and (main.cancelled() or main.exception() is not None)
-        if main.done() and not self._was_swept and (has_failed or not self._branches):
+        if not main.done() or self._was_swept:
+            return
+        has_failed = main.cancelled() or main.exception() is not None
+        if has_failed or not self._branches:
             self._was_swept = True
             self._cancel_all(self.loop.tasks())
             self.loop.drain()
@@ -135,8 +154,7 @@ class AsyncBody(Body):
 
     def close(self) -> None:
         """End the frames of the code, which is unloaded: each is raised Unload in, and nothing of it is recorded."""
-        outer = CURRENT.get()
-        token = CURRENT.set(None if outer is None else AsyncExecution(self, outer))
+        token = CURRENT.set(None if CURRENT.get() is None else self._execution())
         mark = CURRENT_BODY.set(self.trunk)  # else a task that clean-up code calls would be run as a plain function
         try:
             for task in self.loop.tasks():
@@ -147,7 +165,9 @@ class AsyncBody(Body):
 
     def wake(self) -> None:
         """Have the actor of the run let the code go on."""
-        self.tell()
+        if self.tell is not None and not self.is_told:
+            self.is_told = True
+            self.tell()
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +201,11 @@ class AsyncBody(Body):
 class AsyncExecution(BodyExecution):
     """The place where the code of an `async def` function runs."""
 
-    __slots__ = ()
+    __slots__ = ("loop",)
+
+    def __init__(self, body: AsyncBody, outer: Execution) -> None:
+        super().__init__(body, outer)
+        self.loop = body.loop
 
 
 def end_frames(task: asyncio.Task[Any]) -> None:

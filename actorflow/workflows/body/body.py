@@ -16,14 +16,15 @@ from actorflow.core.futures.future import Future
 from actorflow.errors import NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
 from actorflow.store.error_json import write_error
+from actorflow.store.transaction import NEWEST
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.sends import Sends, TellStep
-from actorflow.workflows.body.steps import Step, TaskStep, TimerStep, arguments_of
+from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, Identity, RunLost, RunRecord
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, RunLost, RunRecord, misfit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import ClaimedRun
+    from actorflow.workflows.rows.records import ClaimedRun, Identity
     from actorflow.workflows.workflow import AnyWorkflow
 
 
@@ -46,6 +47,7 @@ class Body:
         attempts: the attempts that had failed when the run was loaded.
         journal: the records that the body has not heard of.
         uncommitted: the numbers of records that are not committed, in their order.
+        first_uncommitted: the first of these; NEWEST if there is none.
         is_over: it has ended or is unloaded; nothing is begun or recorded any more.
         is_closed: its end is in the store, or it was given back.
         is_lost: another node has the run.
@@ -59,6 +61,7 @@ class Body:
     """
 
     is_async: ClassVar[bool] = False
+    hears_of_commits = True  # the code may wait for nothing but a commit
 
     def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[RunRecord]) -> None:
         self.node = node
@@ -81,6 +84,7 @@ class Body:
             else:
                 self.journal.append(record)
         self.uncommitted: dict[int, None] = {}
+        self.first_uncommitted = NEWEST
         self.is_over = self.is_closed = self.is_lost = False
         self.rests = False
         self.launching = 0
@@ -107,15 +111,15 @@ class Body:
         raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
 
     def submit(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
-        """Begin a task as the next step of a branch."""
+        """Begin a task as the only step of a new branch of this one."""
         self.check()
-        return self.begin(self.step_of(branch, task, args, kwargs))
+        given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
+        return self.begin(TaskStep(self, branch.beside(task.name), 0, task, *given))
 
     def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskStep:
         """Return a task as the next step of a branch."""
         given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
-        identity, start = branch.next(task.name)
-        return TaskStep(self, identity, start, task, given)
+        return TaskStep(self, *branch.next(task.name), task, *given)
 
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a child as the next step of a branch."""
@@ -152,8 +156,7 @@ class Body:
 
     def begin_send(self, step: Step) -> None:
         """Have a step begin of whose end the code does not hear, or one that is open."""
-        with self.lock:
-            self._unlaunched.append(step)
+        self._unlaunched.append(step)
         self.launch()
 
     def patched(self, name: str) -> bool:
@@ -197,8 +200,6 @@ class Body:
             if not self.has_news:
                 return False
             record = self.journal.popleft()
-        if self._to_replay:
-            self._to_replay -= 1
         self.now = record.at
         if record.kind == CANCEL:
             self.why_cancelled = record.error
@@ -208,8 +209,10 @@ class Body:
                 self._hear(record)
             except Exception as error:  # noqa: BLE001 - of a class of the user's, which is read here
                 raise self.unreadable(f"record {record.n}, of {record.identity[1]}", error) from None
-        if not self._to_replay:
-            self.launch()
+        if self._to_replay:
+            self._to_replay -= 1
+            if not self._to_replay:
+                self.launch()
         return True
 
     def cancel_steps(self) -> None:
@@ -244,20 +247,16 @@ class Body:
         step = self.open.pop(record.identity, None)
         if step is None:
             raise self.misfit(record.identity, None)
-        if (step.start, step.hash) != (record.start, record.hash):
+        if step.start != record.start or step.hash != record.hash:
             raise self.misfit(record.identity, step)
         step.hear(record)
+        if type(step.future) is StepFuture:
+            step.future.step = None
 
     def misfit(self, expected: Identity | None, step: Step | None) -> Unload:
         """Note that the code does not fit its records, and return the exception that ends it."""
-        branch, name, occurrence = expected or ("", "nothing", 0)
-        where = f"{name} ({occurrence}. time in branch {branch})" if expected else name
-        if step is not None:
-            got = f"{name} with other arguments" if step.hash is not None else f"{name} in another order"
-        else:
-            begun = sorted(one.identity[1] for one in self.open.values())
-            got = ", ".join(begun) or "nothing"
-        self._misfit = NonDeterministic(where, got)
+        begun = None if step is not None else [one.identity for one in self.open.values()]
+        self._misfit = misfit_of(expected, begun, has_arguments=step is not None and step.hash is not None)
         self.is_over = True
         return Unload()
 
@@ -323,9 +322,9 @@ class Body:
 
     def number(self, record: RunRecord) -> None:
         """Give a record the next place, until whose commit no step begins that follows; the lock is held."""
-        self.last += 1
-        record.n = self.last
-        self.uncommitted[record.n] = None
+        self.last = record.n = n = self.last + 1
+        self.first_uncommitted = self.first_uncommitted if self.uncommitted else n
+        self.uncommitted[n] = None
 
     def write_within(self, transaction: Transaction, record: RunRecord) -> bool:
         """Write a record into a transaction that the caller commits; False if another node has the run."""
@@ -359,18 +358,19 @@ class Body:
         """Note that a record is committed."""
         with self.lock:
             self.uncommitted.pop(record.n, None)
+            self.first_uncommitted = next(iter(self.uncommitted), NEWEST)
         self.node.tell_record(self.run.name, record)
         self.launch()
-        self.wake()
+        if self.hears_of_commits:
+            self.wake()
 
     def is_safe(self, after: int) -> bool:
         """Say whether all records up to one are committed."""
-        with self.lock:
-            return next(iter(self.uncommitted), after + 1) > after
+        return self.first_uncommitted > after
 
     def launch(self) -> None:
         """Begin the steps that may begin by now."""
-        if self._to_replay or self.is_over:
+        if not self._unlaunched or self._to_replay or self.is_over:
             return
         while True:
             with self.lock:

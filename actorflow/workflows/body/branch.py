@@ -49,6 +49,11 @@ class Branch(StepStarter):
         self.starts += 1
         return (self.path, name, count), self.starts - 1
 
+    def beside(self, name: str) -> Identity:
+        """Return the identity of a step in a new branch of its own."""
+        self._branches += 1
+        return f"{self.path}.{self._branches}", name, 1
+
     def count(self, what: str) -> int:
         """Return how often this was called for something that is no step."""
         count = self._names[f"({what})"] = self._names.get(f"({what})", 0) + 1
@@ -62,7 +67,7 @@ class Branch(StepStarter):
 
     def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         """Begin a task as a step in a branch of its own."""
-        return self.body.submit(self.child(), task, args, kwargs)
+        return self.body.submit(self, task, args, kwargs)
 
     def start(self, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         """Begin a child, a run of its own, as a step in a branch of its own."""

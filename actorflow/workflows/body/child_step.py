@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from actorflow.durable.rows.payload import pack
 from actorflow.errors import RunCancelled, RunFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error, write_error
-from actorflow.workflows.body.steps import NOTHING, Step
+from actorflow.workflows.body.steps import NOTHING, Step, hash_of
 from actorflow.workflows.rows.records import CANCELLED, RESULT, RunRecord
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class ChildStep(Step):
     __slots__ = ("given", "is_cancelled", "is_ended", "is_there", "name", "options", "place", "signal", "workflow")
 
     def __init__(self, body: Body, identity: Identity, start: int, workflow: AnyWorkflow, given: bytes) -> None:
-        super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
+        super().__init__(body, identity, start, hash_of(given))
         branch, name, occurrence = identity
         self.workflow = workflow
         self.options = workflow.run_options

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, PayloadError
 
 if TYPE_CHECKING:
-    from actorflow.core.messages.execution import Execution
+    from actorflow.workflows.body.run_loop import RunLoop
 
 T = TypeVar("T")
 
@@ -25,17 +27,77 @@ class BodyFuture(Future[Any]):
 
     __slots__ = ()
 
-    def _await_slowly(self, execution: Execution | None) -> Generator[Any, Any, None]:
-        """Await the value; if the code that does is cancelled, so is the future."""
-        try:
-            yield from super()._await_slowly(execution)
-        except asyncio.CancelledError as error:
-            self._drop(error)
-            raise
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Wait in a task of the body's asyncio loop."""
+        if not self._done:
+            execution = CURRENT.get()
+            loop: RunLoop | None = getattr(execution, "loop", None)
+            if loop is None:
+                return (yield from super().__await__())
+            waiter = Waiter(loop)
+            self._wakes.append(waiter)
+            try:
+                yield waiter
+            except asyncio.CancelledError as error:  # if the code that awaits is cancelled, so is the future
+                self._drop(error)
+                raise
+            finally:
+                if not self._done:
+                    self._drop_waiter(waiter)
+        return self._value if self._error is None else self.get()
+
+    __iter__ = __await__
 
     def _drop(self, error: BaseException) -> None:
         """End with the error of the code that awaited it."""
         self._settle(None, error)
+
+
+class Waiter:
+    """The wait of one asyncio task for a future of its body, in the form that asyncio knows futures by.
+
+    It is also the handle by which the loop has the task go on. With a future of asyncio's own in its place, an await
+    takes two objects and eight calls more.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_loop", "_message", "is_cancelled", "is_woken")
+
+    _callback: Callable[[Any], object]
+    _context: contextvars.Context
+    _cancelled = False  # as a handle: it always runs
+
+    def __init__(self, loop: RunLoop) -> None:
+        self._asyncio_future_blocking = True
+        self._loop = loop
+        self.is_cancelled = self.is_woken = False
+
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: contextvars.Context) -> None:
+        """Have the task called once the wait is over."""
+        self._callback = callback
+        self._context = context
+
+    def __call__(self) -> None:
+        """End the wait: the future is set."""
+        if not self.is_woken:
+            self.is_woken = True
+            self._loop.ready.append(self)
+
+    def cancel(self, msg: object = None) -> bool:
+        """End the wait with CancelledError, as the task is cancelled; False if it is over."""
+        if self.is_woken:
+            return False
+        self.is_cancelled = True
+        self._message = msg
+        self()
+        return True
+
+    def result(self) -> None:
+        """Raise CancelledError if the wait was cancelled; the task calls it."""
+        if self.is_cancelled:
+            raise asyncio.CancelledError if self._message is None else asyncio.CancelledError(self._message)
+
+    def _run(self) -> None:
+        self._context.run(self._callback, self)
 
 
 class Gathered(BodyFuture):

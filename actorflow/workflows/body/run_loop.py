@@ -25,6 +25,7 @@ from actorflow.workflows.body.steps import StepFuture, TimerStep
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.async_body import AsyncBody
+    from actorflow.workflows.body.gathering import Waiter
 
 
 class Numbered:
@@ -57,34 +58,37 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, body: AsyncBody) -> None:
         self.body = body
-        self._ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[asyncio.Handle | Waiter] = deque()
         self._count = 0
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
-    def drain(self) -> None:
-        """Run until nothing is ready."""
-        before, hooks = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
+    def __enter__(self) -> None:
+        """Make this the running loop of the thread."""
+        self._before = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._close_generator)
-        try:
-            while self._ready and not self.body.is_over:
-                handle = self._ready.popleft()
-                if not handle._cancelled:
-                    self._run(handle)
-        finally:
-            sys.set_asyncgen_hooks(*hooks)
-            asyncio._set_running_loop(before)
+
+    def __exit__(self, *_error: object) -> None:
+        """Restore the loop that ran in the thread before."""
+        loop, hooks = self._before
+        sys.set_asyncgen_hooks(*hooks)
+        asyncio._set_running_loop(loop)
+
+    def drain(self) -> None:
+        """Run until nothing is ready."""
+        ready, body = self.ready, self.body
+        while ready and not body.is_over:
+            handle = ready.popleft()
+            if not handle._cancelled:
+                try:
+                    handle._run()
+                except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it anyhow
+                    let_ctrl_c_pass(error)
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Have an async generator that was left in its midst clean up, in a branch of its own."""
         if not self.body.is_over:
             self.call_soon(self.create_task, generator.aclose())
-
-    def _run(self, handle: asyncio.Handle) -> None:
-        try:
-            handle._run()
-        except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it all the same
-            let_ctrl_c_pass(error)
 
     # --- callbacks ---------------------------------------------------------------------------------------------------
 
@@ -93,7 +97,7 @@ class RunLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         """Call a function soon."""
         handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
+        self.ready.append(handle)
         return handle
 
     def call_soon_threadsafe(  # type: ignore[override]
@@ -136,7 +140,7 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def _fire(self, handle: asyncio.TimerHandle) -> None:
         if not handle._cancelled:
-            self._ready.append(handle)
+            self.ready.append(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Have the timer leave no record, if it has none yet: nobody hears of it."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
-from actorflow.store.codec import check_size, encode
+from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
 from actorflow.tasks.options import PLAIN, check_for_step
@@ -16,6 +15,9 @@ from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.core.futures.future import Future
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.execution import Ending
     from actorflow.tasks.task import AnyTask
@@ -32,13 +34,11 @@ class StepFuture(BodyFuture):
 
     __slots__ = ("step",)
 
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self.step = step
+    step: Step | None  # None once it is over: else each kept the other, until the garbage collector comes
 
     def _drop(self, error: BaseException) -> None:
         """End with the error of the code that awaited it, and have the step end."""
-        if self._settle(None, error):
+        if self._settle(None, error) and self.step is not None:
             self.step.abandon()
 
 
@@ -60,7 +60,8 @@ class Step:
         self.identity = identity
         self.start = start
         self.hash = hash
-        self.future: Future[Any] = StepFuture(self)
+        self.future: Future[Any] = StepFuture()
+        self.future.step = self
         self.after = body.last
         self.is_launched = False
 
@@ -96,21 +97,12 @@ class Step:
         """Set the future as the record says."""
         self.future._settle(None if record.value is None else self.body.node.read(record.value), None)
 
-    def record(self, kind: int, value: bytes | None, error: bytes | None, **more: Any) -> RunRecord:
+    def record(
+        self, kind: int, value: bytes | None, error: bytes | None, attempt: int = 1, began: float | None = None
+    ) -> RunRecord:
         """Return a record of this step, without its place yet."""
-        at = self.body.node.now()
-        return RunRecord(
-            0,
-            self.identity,
-            self.start,
-            kind,
-            self.hash,
-            value,
-            error,
-            more.pop("attempt", 1),
-            more.pop("began", None),
-            at,
-        )
+        at = self.body.node.clock()
+        return RunRecord(0, self.identity, self.start, kind, self.hash, value, error, attempt, began, at)
 
 
 class TimerStep(Step):
@@ -202,6 +194,8 @@ class TaskStep(Step):
     """A task as a step: the owner of its attempts.
 
     Attributes:
+        given: the arguments, as stored.
+        constant: the same as values that nobody can change; None: there are others among them.
         key: the idempotency key: the same for all attempts, also in other processes.
         attempt: counts from 1, over all processes.
         tries: the attempts so far that count for the task's retry.
@@ -212,45 +206,44 @@ class TaskStep(Step):
         is_ended: its end is in the journal.
     """
 
-    __slots__ = (
-        "_written",
-        "attempt",
-        "attempt_now",
-        "began",
-        "crashes",
-        "first",
-        "given",
-        "in_runner",
-        "is_cancelled",
-        "is_ended",
-        "key",
-        "may_write",
-        "pause",
-        "spent",
-        "task",
-        "tries",
-    )
+    # Most steps have one attempt that succeeds: what is otherwise for the others, only they set.
+    __slots__ = ("__dict__", "attempt_now", "began", "constant", "first", "given", "in_runner", "is_ended", "task")
 
     is_work = True
+    may_write = True
+    attempt = tries = 1
+    crashes = 0
+    spent = 0.0
+    pause: float | None = None
+    is_cancelled = False
+    _written: RunRecord | None = None  # of its end, in the transaction that its task has open
 
-    def __init__(self, body: Body, identity: Identity, start: int, task: AnyTask, given: bytes) -> None:
-        super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
-        branch, name, occurrence = identity
-        self.key = f"run/{body.run.scope}/{branch}/{name}/{occurrence}"
+    def __init__(
+        self,
+        body: Body,
+        identity: Identity,
+        start: int,
+        task: AnyTask,
+        given: bytes,
+        constant: tuple[Any, ...] | None = None,
+    ) -> None:
+        super().__init__(body, identity, start, hash_of(given))
         self.task = task
+        self.constant = constant
         self.given = given
-        self.may_write = True
-        failed = body.attempts.get(identity, ())
-        self.attempt = len(failed) + 1
-        self.tries = self.attempt
-        self.crashes = 0
-        self.first = failed[0].began if failed else None  # when the first attempt began
-        self.spent = 0.0
         self.began = 0.0
-        self.pause: float | None = None
+        self.first: float | None = None  # when the first attempt began
         self.attempt_now: Attempt[TaskStep] | None = None
-        self._written: RunRecord | None = None  # of its end, in the transaction that its task has open
-        self.in_runner = self.is_cancelled = self.is_ended = False
+        self.in_runner = self.is_ended = False
+        if body.attempts and (failed := body.attempts.get(identity)):
+            self.attempt = self.tries = len(failed) + 1
+            self.first = failed[0].began
+
+    @property
+    def key(self) -> str:
+        """The idempotency key."""
+        branch, name, occurrence = self.identity
+        return f"run/{self.body.run.scope}/{branch}/{name}/{occurrence}"
 
     def __str__(self) -> str:
         """Return how the log names it."""
@@ -296,23 +289,28 @@ class TaskStep(Step):
 
     def begin(self) -> Attempt[TaskStep]:
         """Return the next attempt."""
-        now = self.body.node.now()
-        self.began = now
-        self.body.node.tell("step started", self.body.run.name, self.identity)
-        self.pause = None
+        node, task = self.body.node, self.task
+        self.began = now = node.clock()
+        if node.is_heard:
+            node.tell("step started", self.body.run.name, self.identity)
         if self.first is None:
             self.first = now
         else:
+            self.pause = None
             self.spent = max(0.0, now - self.first)
-        options = self.task.job_options
-        timeout = options.timeout if options.timeout is not None else self.task.timeout
-        self.attempt_now = Attempt(self, self.task, self.body.node.site, timeout, options.retry or self.task.retry)
-        return self.attempt_now
+        timeout, retry = task.timeout, task.retry
+        if task.job_options is not PLAIN:
+            timeout = task.job_options.timeout if task.job_options.timeout is not None else timeout
+            retry = task.job_options.retry or retry
+        attempt: Attempt[TaskStep] = Attempt(self, task, node.site, timeout, retry)
+        self.attempt_now = attempt
+        return attempt
 
-    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return copies of the arguments: what the task makes of them, a replay would not see."""
-        args, kwargs = self.body.node.read(self.given)
-        return [*args], {**kwargs}
+        if self.constant is not None:
+            return self.constant, {}
+        return self.body.node.read(self.given)  # type: ignore[no-any-return]
 
     def report(self, done: Any, total: Any, /) -> None:
         """Note how far the task is; only queues show it."""
@@ -330,10 +328,17 @@ class TaskStep(Step):
         try:
             self._end(ending)
         finally:
+            if self.is_ended:
+                self.attempt_now = None  # each would keep the other, until the garbage collector comes
             self.body.ends(self)
 
     def _end(self, ending: Ending) -> None:
         kind = ending.kind
+        if kind == "completed" and self._written is None:
+            self.is_ended = True
+            value = ending.result or NOTHING
+            self.body.arrive(self.record(RESULT, value, None, self.attempt, self.began))
+            return
         if self._written is not None and self._end_written(self._written, ending):
             return
         if kind == "cut":
@@ -388,6 +393,14 @@ class TaskStep(Step):
 
 
 NOTHING: Final = encode(None)
+SHORT: Final = 32  # bytes that stand for themselves
+
+
+def hash_of(given: bytes) -> bytes:
+    """Return the form of arguments that the journal keeps, to compare them with those of a replay."""
+    return given if len(given) <= SHORT else hashlib.blake2b(given, digest_size=16).digest()
+
+
 FOR_STEPS: Final = ("retry", "timeout")  # the options of a task that hold for a step
 CURE: Final = "a step of a workflow has retry and timeout: for the others have a task of the workflow enqueue a job"
 
@@ -403,8 +416,10 @@ def error_of(step: str, stored: bytes | None, declared: tuple[type[BaseException
     return error
 
 
-def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], limit: int) -> bytes:
-    """Return the arguments of a step, as they are compared.
+def arguments_of(
+    task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], limit: int
+) -> tuple[bytes, tuple[Any, ...] | None]:
+    """Return the arguments of a step, as they are compared, and as the task may have them; None: it gets copies.
 
     Raises:
         DefinitionError: the function does not take them, or the task has options that only a job has.
@@ -414,6 +429,7 @@ def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], l
     if task.job_options is not PLAIN:
         check_for_step(task.name, task.job_options, FOR_STEPS, CURE)
     what = f"the arguments of {task.name}"
-    given = encode([list(args), kwargs], what)
-    check_size(given, what, limit)
-    return given
+    given, are_constant = encode_call(args, kwargs, what)
+    if len(given) > limit:
+        check_size(given, what, limit)
+    return given, args if are_constant else None

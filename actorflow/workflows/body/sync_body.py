@@ -200,7 +200,7 @@ class SyncBody(Body):
             )
         self.check()
         step = self.step_of(branch, task, args, kwargs)
-        has_limit = (task.job_options.timeout or task.timeout) is not None
+        has_limit = task.timeout is not None or task.job_options.timeout is not None
         if task.cpu or has_limit or (self.lanes is not None and self.lanes.open):
             return self.begin(step).get()
         self.open[step.identity] = step
@@ -208,9 +208,10 @@ class SyncBody(Body):
             while not step.future._done:
                 if self.deliver():
                     self.check_cancelled()
-                else:
+                elif not step.is_launched:
                     self.check()
                     self.run_inline(step)
+                else:
                     self.wait_for(step.future)
         except RunCancelled:
             if not step.is_launched:  # unless the journal has its end, it ends without having begun

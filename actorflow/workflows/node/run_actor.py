@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.node.run_node import RunNode
 
 LEAVE_SECONDS = 0.1  # until it is looked again whether all of a run is committed
+GO_ON: Final = "go on"
 WINDOW = 64  # signals that are read at once
 
 
@@ -73,7 +74,7 @@ class RunActor(Actor):
             body.tell = self.go_on_soon
         self.fetch_mail()
         if isinstance(body, AsyncBody):
-            self.actor_ref.cast(RunActor.go_on)
+            body.wake()
         elif isinstance(body, SyncBody):
             self.ctx.spawn(BodyThread, self.node, body).cast(BodyThread.execute)
         self.watch_deadline()
@@ -136,12 +137,17 @@ class RunActor(Actor):
 
     def go_on_soon(self) -> None:
         """Have the code go on; any thread may ask."""
-        self.node.scheduler.post(self.actor_ref, Call("go_on", (), {}), None)
+        self.node.scheduler.post(self.actor_ref, GO_ON, None)
+
+    def on_receive(self, message: Any) -> None:  # noqa: ARG002 - there is one kind
+        """Have async code go on; without a call by name, as it is once a step."""
+        self.go_on()
 
     def go_on(self) -> None:
         """Have async code hear of the records that have come; once it is over, commit its end."""
         body = self.body
         assert isinstance(body, AsyncBody)
+        body.is_told = False  # before the look at what has come
         if self.is_ending:
             self.give_back()
             return

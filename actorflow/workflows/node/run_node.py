@@ -15,6 +15,7 @@ from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember, SendMember
+from actorflow.workflows.node.runners import RunnerPlaces
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import NO_STEP, PARKED, READY, RENEWED, WAITING, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -63,6 +64,7 @@ class RunNode:
     def __init__(self, home: Any, durable: DurableRuntime) -> None:
         self.home = home
         self.scheduler = home.scheduler
+        self.clock: Callable[[], float] = home.scheduler.clock.time  # as `now`, without its call
         self.store = home.store
         self.durable = durable
         self.id = self.store.node.id
@@ -78,6 +80,7 @@ class RunNode:
         self.calendar: Any = None  # of schedules; a RunCalendar once one was declared
         self.is_closed = False
         self.kinds: tuple[Callable[..., Body], Callable[..., Body]] = (SyncBody, AsyncBody)
+        self.places = RunnerPlaces()
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
         self._unwilling: set[str] = set()  # runs whose code has caught Unload
         self._outage = Outage(self.scheduler.clock)
@@ -86,6 +89,11 @@ class RunNode:
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
         return self.scheduler.clock.time()  # type: ignore[no-any-return]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens for events of runs."""
+        return RunEvent in self.scheduler.events.listeners
 
     def known(self) -> list[str]:
         """Return the names of the workflows that are run here."""
@@ -149,7 +157,12 @@ class RunNode:
 
     def run_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt of a step run; any thread may ask."""
-        self.scheduler.post(self.runners, Call("begin", (attempt,), {}), None)
+        is_plain = attempt.timeout is None and not attempt.task.is_async
+        runner = self.places.take() if is_plain else None
+        if runner is not None:
+            self.scheduler.post(runner, attempt, None)
+        else:
+            self.scheduler.post(self.runners, Call("begin", (attempt,), {}), None)
 
     def cancel_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt see that it is cancelled, and ended if it goes on all the same; any thread may ask."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.actors.actor import Actor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.refs.ref import ActorRef
     from actorflow.tasks.execution import Attempt
 
@@ -15,78 +17,117 @@ CANCEL_SECONDS: Final = 2.0  # that a step has to see that its run is cancelled,
 MOST: Final = 256  # plain steps that run at once in a process, each of which may block a thread
 
 
+class RunnerPlaces:
+    """The runners of plain steps that have nothing to do, and the attempts that wait for one; any thread may ask."""
+
+    def __init__(self) -> None:
+        self.idle: deque[ActorRef[Any]] = deque()
+        self.waiting: deque[Attempt[Any]] = deque()
+        self.given_up: set[Attempt[Any]] = set()  # a runner still has them, and another one its place
+
+    def take(self) -> ActorRef[Any] | None:
+        """Take a runner that is idle."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return None
+
+    def has_left(self, attempt: Attempt[Any]) -> bool:
+        """Note that a runner is through with an attempt; say whether that was given up."""
+        if not self.given_up:
+            return False
+        try:
+            self.given_up.remove(attempt)
+        except KeyError:
+            return False
+        return True
+
+
 class StepRunner(Actor):
     """Runs plain steps here, and CPU-bound ones in the pool; any error of theirs is the step's."""
 
-    def __init__(self, runners: ActorRef[Any]) -> None:
+    def __init__(self, places: RunnerPlaces, runners: ActorRef[Any]) -> None:
         super().__init__()
+        self.places = places
         self.runners = runners
 
-    def run(self, attempt: Attempt[Any]) -> None:
-        """Run an attempt, and ask for the next."""
-        attempt.run(self.ctx.random, self.actor_ref)
-        self.runners.tell((self.actor_ref, attempt))
+    def on_start(self) -> None:
+        """Keep the random numbers, which are looked up at each use else."""
+        self.rng = self.ctx.random
+
+    def on_receive(self, message: Attempt[Any]) -> None:
+        """Run an attempt, and be there for the next; without a call by name, as it is once a step."""
+        attempt = message
+        attempt.run(self.rng, self.actor_ref)
+        places = self.places
+        if places.has_left(attempt):
+            self.actor_ref.stop(block=False)  # another runner has its place
+            return
+        places.idle.append(self.actor_ref)
+        if places.waiting:
+            self.runners.cast(Runners.begin_waiting)
 
 
 class AsyncStepRunner(Actor, loop=True):
     """Runs steps of `async def` tasks on the system's loop."""
 
-    def __init__(self, runners: ActorRef[Any]) -> None:
+    def __init__(self, idle: deque[ActorRef[Any]]) -> None:
         super().__init__()
-        self.runners = runners
+        self.idle = idle
 
     async def run(self, attempt: Attempt[Any]) -> None:
-        """Run an attempt, and ask for the next."""
+        """Run an attempt, and be there for the next."""
         await attempt.run_async(self.ctx.random, self.actor_ref)
-        self.runners.tell((self.actor_ref, attempt))
+        self.idle.append(self.actor_ref)
 
 
 class Runners(Actor):
-    """Hands the attempts of steps to runners, which are made when they are needed and kept for later steps."""
+    """Makes runners when they are needed, which are kept for later steps, and ends attempts from outside.
+
+    A plain step that an idle runner is there for does not pass here: see `RunNode.run_step`.
+    """
 
     _works_in_drains = True  # steps that run then need their timeouts all the same
 
-    def __init__(self) -> None:
+    def __init__(self, places: RunnerPlaces) -> None:
         super().__init__()
-        self.idle: list[ActorRef[Any]] = []
-        self.idle_async: list[ActorRef[Any]] = []
-        self.busy: dict[Attempt[Any], ActorRef[Any]] = {}
-        self.plain = 0  # of these, those of plain tasks
-        self.waiting: deque[Attempt[Any]] = deque()
+        places.idle.clear()  # those of an earlier incarnation ended with it
+        self.places = places
+        self.idle_async: deque[ActorRef[Any]] = deque()
+        self.plain = 0  # runners of plain steps, without those whose attempt was given up
 
     def begin(self, attempt: Attempt[Any]) -> None:
         """Have an attempt run, or wait for a runner."""
         if attempt.task.is_async:
-            runner: ActorRef[Any] = (
-                self.idle_async.pop() if self.idle_async else self.ctx.spawn(AsyncStepRunner, self.actor_ref)
-            )
-        elif self.plain >= MOST:
-            self.waiting.append(attempt)
+            runner = self.idle_async.pop() if self.idle_async else self.ctx.spawn(AsyncStepRunner, self.idle_async)
+            runner.cast(AsyncStepRunner.run, attempt)
             return
-        else:
-            self.plain += 1
-            runner = self.idle.pop() if self.idle else self.ctx.spawn(StepRunner, self.actor_ref)
+        self.places.waiting.append(attempt)
+        self.begin_waiting()
+
+    def begin_waiting(self) -> None:
+        """Have attempts run that wait for a runner."""
+        places = self.places
+        while places.waiting:
+            runner = places.take()
+            if runner is None:
+                if self.plain >= MOST:
+                    return  # the next one that is idle says so
+                self.plain += 1
+                runner = self.ctx.spawn(StepRunner, places, self.actor_ref)
+            attempt = places.waiting.popleft()
             if attempt.timeout is not None and not attempt.task.cpu:
                 self.ctx.after(attempt.timeout, self.time_out, attempt)
-        self.busy[attempt] = runner
-        runner.cast(StepRunner.run, attempt)
+            runner.tell(attempt)
 
-    def on_receive(self, message: Any) -> None:
-        """Have a runner take another attempt."""
-        runner, attempt = message
-        if self.busy.pop(attempt, None) is None:
-            runner.stop(block=False)  # its attempt was given up, and another runner has its place
-        elif attempt.task.is_async:
-            self.idle_async.append(runner)
-        else:
-            self.idle.append(runner)
-            self.free_place()
-
-    def free_place(self) -> None:
-        """Have another plain attempt run in the place of one that is over."""
-        self.plain -= 1
-        if self.waiting:
-            self.begin(self.waiting.popleft())
+    def give_up(self, attempt: Attempt[Any], end: Callable[[Any], bool]) -> None:
+        """End an attempt whose thread nothing can end, and have another runner in the place of the one that has it."""
+        if attempt.ending is not None:
+            return
+        self.places.given_up.add(attempt)
+        if end(self.ctx.random) or not self.places.has_left(attempt):
+            self.plain -= 1
+            self.begin_waiting()
 
     def cancel(self, attempt: Attempt[Any]) -> None:
         """Have an attempt see that it is cancelled; it is ended if it goes on all the same."""
@@ -98,17 +139,12 @@ class Runners(Actor):
         if attempt.ending is not None:
             return
         body = attempt.owner.body
-        is_inline = body.leave(attempt.owner)
-        if not attempt.end_cancelled(self.ctx.random):
-            return
-        if is_inline:  # its thread has the frames of the code: these are left, and the code is replayed
-            body.unload()
+        if not body.leave(attempt.owner):
+            self.give_up(attempt, attempt.end_cancelled)
+        elif attempt.end_cancelled(self.ctx.random):
+            body.unload()  # its thread has the frames of the code: these are left, and the code is replayed
             body.node.leave(body)
-        elif self.busy.pop(attempt, None) is not None:
-            self.free_place()
 
     def time_out(self, attempt: Attempt[Any]) -> None:
-        """Give up a plain step that takes longer than it may: nothing can end its thread."""
-        if attempt in self.busy and attempt.time_out(self.ctx.random):
-            del self.busy[attempt]
-            self.free_place()
+        """Give up a plain step that takes longer than it may."""
+        self.give_up(attempt, attempt.time_out)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from actorflow.durable.rows.answers import RUN
+from actorflow.errors import NonDeterministic
 from actorflow.store.commit_batch import MemberRefused
 from actorflow.store.error_json import read_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Where a step stands in the code of its workflow: its branch, its name, and how often it came there before.
 Identity: TypeAlias = "tuple[str, str, int]"
@@ -118,6 +122,23 @@ def step_name(identity: Identity) -> str:
     """Return how users know a step: by its name, with its place if it is not the first in the main branch."""
     branch, name, occurrence = identity
     return name if branch == "0" and occurrence == 1 else f"{name} ({branch}, {occurrence})"
+
+
+def misfit_of(expected: Identity | None, begun: Iterable[Identity] | None, *, has_arguments: bool) -> NonDeterministic:
+    """Return the error of code that has not come to the step of its next record: it has begun these, or that otherwise.
+
+    Args:
+        expected: the step of the record; None: there is no such record.
+        begun: the steps that the code has begun; None: it has begun this one, with other arguments or in another order.
+        has_arguments: the step has some.
+    """
+    branch, name, occurrence = expected or ("", "nothing", 0)
+    where = f"{name} ({occurrence}. time in branch {branch})" if expected else name
+    if begun is None:
+        got = f"{name} with other arguments" if has_arguments else f"{name} in another order"
+    else:
+        got = ", ".join(sorted(step[1] for step in begun)) or "nothing"
+    return NonDeterministic(where, got)
 
 
 def address_of(name: str) -> str:
