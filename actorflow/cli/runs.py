@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from actorflow.cli import CommandGroup, fail
-from actorflow.cli.output import NUMBER, show, told
+from actorflow.cli.output import NUMBER, show, told, written
 from actorflow.cli.queue import on_store, opened
 
 if TYPE_CHECKING:
@@ -65,10 +65,17 @@ def show_(run: str, url: str, as_json: bool) -> None:
         show([found], as_json)
         return
     records = found.pop("records")
-    show([{"": word, f"run {run}": shown(value)} for word, value in found.items() if value is not None], as_json)
+    show([{"": word, f"run {run}": written(word, shown(value))} for word, value in told_of_run(found)], as_json)
     if records:
         click.echo()
         show([step_of(record) for record in records], as_json)
+
+
+def told_of_run(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the fields of a run that people look at: not those by which nodes share runs out."""
+    return [
+        (word, value) for word, value in found.items() if value is not None and word not in {"state", "epoch", "hash"}
+    ]
 
 
 def step_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`actorflow runs`: runs of a store that nobody works on are shown, sent signals and cancelled; no code is imported."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -65,6 +66,8 @@ def test_a_run_is_shown_with_its_steps(path):
     text = run(path, "show", "open").stdout
     assert number.name in text
     assert "running" in text
+    assert re.search(r"^created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text, re.MULTILINE)  # not seconds since the epoch
+    assert not re.search(r"^(state|epoch|hash) ", text, re.MULTILINE)
     assert "there is no run nobody" in run(path, "show", "nobody", code=2).stderr
     assert json.loads(run(path, "export", "done").stdout)["output"] == 7
 
