@@ -23,14 +23,15 @@ LOAN = "/loans/7?name=bob&amount=5000"
 
 
 @contextmanager
-def server(port: int, store: str) -> Iterator[httpx.Client]:
-    """The web app as a process, as a user starts it; killed with -9 at the end."""
-    services = f"http://127.0.0.1:{port}/services"
-    environment = {**os.environ, "ACTORFLOW_STORE": store, "SERVICES": services, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "uvicorn", "examples.loans:app", "--port", str(port), "--log-level", "warning"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+def server(listener: socket.socket, store: str) -> Iterator[httpx.Client]:
+    """The web app as a process, as a user starts it, on a socket that outlives it; killed with -9 at the end."""
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    environment = {**os.environ, "ACTORFLOW_STORE": store, "SERVICES": f"{address}/services", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "uvicorn", "examples.loans:app", "--log-level", "warning"]
+    command += ["--fd", str(listener.fileno())]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[listener.fileno()]) as process:
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as web:
+            with httpx.Client(base_url=address, timeout=PATIENCE) as web:
                 wait_for(web, process)
                 yield web
         finally:
@@ -60,23 +61,22 @@ def end_of(web: httpx.Client) -> dict[str, object]:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+def listener() -> Iterator[socket.socket]:
+    """A socket that is kept, so that no other program takes its port while the server is dead."""
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        yield kept
 
 
-def test_a_loan_outlives_a_kill_of_the_server_and_is_paid_once_a_person_agrees(tmp_path, port):
+def test_a_loan_outlives_a_kill_of_the_server_and_is_paid_once_a_person_agrees(tmp_path, listener):
     store = f"sqlite:///{tmp_path}/loans.db"
-    with server(port, store) as web:
+    with server(listener, store) as web:
         assert web.put(LOAN).json() == {"loan": "loan-7"}
         assert web.put(LOAN).json() == {"loan": "loan-7"}
         assert web.put("/loans/7?name=eve&amount=5000").status_code == 409
-    with server(port, store) as web:
+    with server(listener, store) as web:
         assert web.get("/loans/7?wait=0.1").json()["status"] in {"queued", "running"}
         assert web.post("/loans/7/decision?by=ann&yes=true").json() == {"sent": True}
-    with server(port, store) as web:
+    with server(listener, store) as web:
         shown = end_of(web)
         assert shown["status"] == "completed"
         assert str(shown["result"]).startswith("paid: receipt-")
