@@ -151,11 +151,23 @@ def cancel(run: str, url: str, as_json: bool) -> None:
 @runs.command()
 @on_store
 @RUN
+def pause(run: str, url: str, as_json: bool) -> None:
+    """Have a run begin nothing more until it is resumed: steps that are under way end, and are recorded."""
+    with opened(url, "write") as store:
+        done = of(store).pause(run)
+    told({"run": run, "paused": done}, as_json, f"run {run} {'is to pause' if done else 'is over'}")
+    if not done:
+        raise click.exceptions.Exit(1)
+
+
+@runs.command()
+@on_store
+@RUN
 def resume(run: str, url: str, as_json: bool) -> None:
-    """Have a parked run tried again by a process that knows its workflow."""
+    """Have a run go on that is paused; or tried again, if it is parked, by a process that knows its workflow."""
     with opened(url, "write") as store:
         done = of(store).resume(run)
-    told({"run": run, "resumed": done}, as_json, f"run {run} {'goes on' if done else 'is not parked'}")
+    told({"run": run, "resumed": done}, as_json, f"run {run} {'goes on' if done else 'is neither paused nor parked'}")
     if not done:
         raise click.exceptions.Exit(1)
 

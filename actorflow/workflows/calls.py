@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import random as _random
 import uuid as _uuid
 from collections import deque
@@ -10,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, overload
 
+from actorflow.core.actors.traits import check_type
 from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
 from actorflow.store.codec import check_size
@@ -273,6 +275,27 @@ def uuid() -> _uuid.UUID:
     """Return a new UUID that is the same in each replay."""
     branch = branch_of("uuid()")
     return _uuid.UUID(int=_random.Random(seed_of(branch.body, branch, "uuid")).getrandbits(128), version=4)
+
+
+# --- looks from outside -----------------------------------------------------------------------------------------------
+
+
+def expose(name: str, look: Callable[[], Any], /) -> None:
+    """Have `run.query(name)` call a function that reads variables of the body, such as how far it is.
+
+    It is called while the body waits, by another thread than the body's. It may neither begin steps nor send nor wait,
+    and its value is stored as a result of a step is. A second one of that name takes its place.
+
+    Raises:
+        DefinitionError: called outside of a body; or it is no plain function.
+    """
+    branch = branch_of("expose()")
+    check_type("name", name, str)
+    check_text("name", name)
+    if not callable(look) or inspect.iscoroutinefunction(look):
+        msg = f"af.expose({name!r}, {text_of(look)}): give a plain function without arguments, such as lambda: done"
+        raise DefinitionError(msg)
+    branch.body.exposed[name] = look
 
 
 def seed_of(body: Body, branch: Branch, what: str) -> str:

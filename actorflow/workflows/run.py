@@ -227,21 +227,37 @@ class Run(Generic[R_co]):
         """
         raise NotImplementedError  # pragma: no cover - each kind has its own
 
-    def signal(self, value: object, /, *, id: str | None = None) -> bool:  # noqa: ARG002 - of a workflow's
+    def signal(self, value: object, /, *, id: str | None = None, transient: bool = False) -> bool:  # noqa: ARG002 - of a workflow's
         """Send the run a signal; it is committed when this returns, and kept until its code waits for its class.
 
         Args:
             value: an object of the class that the code waits for; it must be storable.
             id: the sender's own: a second signal of that id within a week is dropped.
+            transient: only tell the run, if it is loaded in this process, and store nothing: such as news of progress,
+                of which there are many, and the next makes up for a lost one. If it is not loaded, or is unloaded
+                before its code takes the signal, that is dropped, and counts as a dead letter.
 
         Returns:
-            False if a signal of that id was sent before.
+            False if a signal of that id was sent before, or a transient one was dropped at once.
 
         Raises:
-            DefinitionError: there is no such run, or it is over, or of a DAG, which waits for none.
+            DefinitionError: there is no such run, or it is over, unless it is only told; or a transient one has an id.
+                Or it is of a DAG, which waits for none.
             PayloadError: a part of the value cannot be stored.
         """
         raise self.refusal("takes no signals: a workflow waits for them")
+
+    def query(self, name: str, /, *, timeout: float = 30.0) -> Any:  # noqa: ARG002 - of a workflow's
+        """Return a copy of the value of a function that the code has exposed by `af.expose(name, function)`.
+
+        It works in any process on the store, and changes nothing of the run. The process that has the run is asked; of
+        a run that nobody has, also one that is over, the records are replayed here.
+
+        Raises:
+            DefinitionError: there is no such run; its code exposes no such function, or that does more than look.
+            AskTimeout: there is no answer within the timeout.
+        """
+        raise self.refusal("exposes nothing: the code of a workflow does")
 
     # --- once more ---------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,24 @@ class CancelRun:
 
 
 @dataclass(frozen=True)
+class PauseRun:
+    """Asks the owner of a run to begin nothing more of it."""
+
+
+@dataclass(frozen=True)
+class QueryRun:
+    """Asks the owner of a run for the value of a function that its code has exposed.
+
+    Attributes:
+        name: of the function.
+        until: when nobody waits for the answer any more; seconds since the epoch.
+    """
+
+    name: str
+    until: float
+
+
+@dataclass(frozen=True)
 class ChildEnded:
     """Tells a run that one of its children is over.
 

@@ -7,17 +7,21 @@ import dataclasses
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorflow.core.messages.execution import CURRENT
+from actorflow.core.actors.traits import check_type
+from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed, StepFailed
 from actorflow.queues.job import TimedOut, wait
+from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
-from actorflow.tasks.options import check_text
+from actorflow.tasks.options import check_seconds, check_text
+from actorflow.text import text_of
 from actorflow.workflows.figures.times import begin_of
+from actorflow.workflows.node.asking import ask
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
-from actorflow.workflows.rows import keeping, ledger, trying_again
+from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo
@@ -157,9 +161,35 @@ class StoredRun(Run[R_co]):
 
     # --- messages to it ----------------------------------------------------------------------------------------------
 
-    def signal(self, value: object, /, *, id: str | None = None) -> bool:
+    def signal(self, value: object, /, *, id: str | None = None, transient: bool = False) -> bool:
         """Send the run a signal."""
+        if transient:
+            return self._tell(value, id)
         return self._send(value, id)
+
+    def _tell(self, value: object, id: str | None) -> bool:
+        check_effect("run.signal()")
+        if id is not None:
+            msg = (
+                f"signal({text_of(value)}, id={id!r}, transient=True): nothing of it is stored, so no id drops repeats"
+            )
+            raise DefinitionError(msg)
+        node, what = self._node, f"a signal to run {self.id}"
+        stored = encode(value, what)
+        check_size(stored, what, node.site.payload_limit)
+        execution = handler_of(self._store)
+        if execution is None:
+            return node.tell_run(self.id, value, stored)
+        execution.also(lambda _: None, lambda: node.tell_run(self.id, value, stored))  # as any send of a handler
+        return True
+
+    def query(self, name: str, /, *, timeout: float = 30.0) -> Any:
+        """Ask the run."""
+        check_effect("run.query()")
+        check_type("name", name, str)
+        check_text("name", name)
+        check_seconds("timeout", timeout, zero=False)
+        return ask(self._node, self.id, name, timeout)
 
     def cancel(self) -> bool:
         """Cancel the run."""
@@ -168,6 +198,64 @@ class StoredRun(Run[R_co]):
         except RunOver:
             return False
         return True
+
+    def pause(self) -> bool:
+        """Have the run begin nothing more until `resume`: steps that are under way end, and are recorded.
+
+        Its signals are kept, and the ends of its timers wait. It stays paused if its process dies. A cancel ends the
+        pause, as clean-up code is to run. Children are runs of their own, and go on.
+
+        Returns:
+            False if the run is over.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        letter, runtime = pausing.letter_to(self.id), self._node.durable
+
+        def after() -> None:
+            if letter.is_put:
+                runtime.announce(letter)
+
+        return self._change(lambda tx: pausing.pause(tx, runtime, self.id, letter), after)
+
+    def resume(self) -> bool:
+        """Have the run go on after a pause; or have it tried again, if it is parked.
+
+        Returns:
+            False if it is neither paused nor parked.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        node = self._node
+
+        def after() -> None:
+            node.look()
+            node.tell("resumed", self.id)
+
+        return self._change(lambda tx: pausing.resume(tx, self.id), after)
+
+    def _change(self, work: Callable[[Transaction], bool | None], after: Callable[[], object]) -> bool:
+        """Commit a change of the run, or make it a part of the commit of a handler; `after` hears of it if it is one.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        execution = handler_of(self._store)
+        if execution is not None:
+            execution.also(work, after)
+            return True
+        try:
+            done: bool | None = self._store.write(work)
+        except OutcomeUnknown:
+            self._node.doubt_mail()
+            raise
+        if done is None:
+            raise self._missing()
+        if done:
+            after()
+        return done
 
     # --- once more ---------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
-from actorflow.workflows.rows import keeping, ledger, trying_again
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, CANCELLED, PARKED, PATCHED, RESULT, TOLD
+from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, CANCELLED, PATCHED, RESULT, TOLD
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -162,11 +162,20 @@ class StoredRuns:
             return False
         return True
 
+    def pause(self, id: str) -> bool:
+        """Have a run begin nothing more until it is resumed; False if it is over."""
+        letter, context = pausing.letter_to(id), LedgerContext(self._store.now)
+        done = self._store.write(lambda tx: pausing.pause(tx, context, id, letter))
+        if done is None:
+            raise missing(id, self._store)
+        return done
+
     def resume(self, id: str) -> bool:
-        """Have a parked run tried again; False if it is not parked."""
-        self.row(id)
-        values = {"name": id, "state": PARKED}
-        return self._store.write(lambda tx: tx.run("runs.unpark", values)) == 1
+        """Have a run go on that is paused or parked; False if it is neither."""
+        done = self._store.write(lambda tx: pausing.resume(tx, id))
+        if done is None:
+            raise missing(id, self._store)
+        return done
 
     def retry(self, id: str, step: str | None = None) -> None:
         """Have a run that has failed, or was cancelled, go on from a step; the results before that are kept.

@@ -88,14 +88,23 @@ def test_a_signal_of_the_command_is_what_the_code_waits_for(path):
 def test_a_run_is_cancelled_by_the_command(path):
     assert answer(path, "cancel", "open")["cancelled"] is True
     assert answer(path, "cancel", "done", code=1)["cancelled"] is False
-    assert "is not parked" in run(path, "resume", "open", code=1).stderr
+    assert "is neither paused nor parked" in run(path, "resume", "open", code=1).stderr
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system, pytest.raises(af.RunCancelled):
         system.get_run("open").result(timeout=30)
 
 
+def test_a_run_is_paused_and_resumed_by_the_command(path):
+    assert answer(path, "pause", "open")["paused"] is True
+    assert [one["id"] for one in answer(path, "list", "--status", "paused")] == ["open"]
+    assert answer(path, "pause", "done", code=1)["paused"] is False
+    assert "there is no run x" in run(path, "pause", "x", code=2).stderr
+    assert answer(path, "resume", "open")["resumed"] is True
+    assert "is neither paused nor parked" in run(path, "resume", "open", code=1).stderr
+
+
 def test_a_parked_run_is_tried_again(path):
     with af.open_store(f"sqlite:///{path}") as store:
-        store.write(lambda tx: tx.run("runs.unpark", {"name": "none", "state": 3}))
+        store.write(lambda tx: tx.run("runs.unpark", {"name": "none"}))
         row = store.read(lambda tx: tx.one("runs.get", {"name": "open"}))
         assert row[7] in (0, 1)
     parked(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 import actorflow as af
+from actorflow.workflows.workflow import WORKFLOWS
 from tests.core.actors import until
 from tests.workflows.bodies import Approved, parent
 from tests.workflows.test_children import holds, waits
+from tests.workflows.test_parked import define, first, right, wrong
 from tests.workflows.test_trying_again import BROKEN, failed, outer, three
 from tests.workflows.test_versions import counts
 
@@ -38,6 +40,33 @@ def test_runs_have_families_turns_and_other_tries_on_a_server(postgres_server):
             system.get_run("child").result(timeout=LONG)
         with pytest.raises(af.RunCancelled, match="deadline"):
             system.start(waits.options(deadline=0.2), "late").result(timeout=LONG)
+
+
+def test_runs_are_paused_and_parked_and_tried_again_on_a_server(postgres_server):
+    with postgres_server.store() as database:
+        with af.ActorSystem("runs", store=database) as system:
+            run = system.start(define(first).options(id="a"))
+            until(lambda: len(run.steps) == 1)
+            assert run.pause() is True
+            until(lambda: run.status == "paused")
+            run.signal(Approved("ann"))
+            define(wrong)
+            assert run.resume() is True
+            until(lambda: run.status == "parked")
+            assert run.pause() is True
+            assert run.resume() is True
+            until(lambda: run.status == "parked")
+            define(right)
+            system.run_node.look()
+            assert run.result(timeout=LONG) == [[1], "ann", "right"]
+            assert (run.pause(), run.resume()) == (False, False)
+            run = system.start(waits.options(id="cancelled"), "a")
+            until(lambda: run.status == "running")
+            run.pause()
+            run.cancel()
+            with pytest.raises(af.RunCancelled):
+                run.result(timeout=LONG)
+    WORKFLOWS.pop("parked.flow", None)
 
 
 def _is_there(system):

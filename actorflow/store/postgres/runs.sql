@@ -69,7 +69,10 @@ select 1 from actorflow.run where name = :name and state < 4 for no key update;
 select 1 from actorflow.mail where receiver = :receiver and id > :upto limit 1;
 
 -- name: let_go
-update actorflow.run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason
+update actorflow.run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason,
+    misfits = case
+        when :misfit::text is null or strpos(coalesce(misfits, ''), :misfit) > 0 then misfits else right(coalesce(misfits, '') || :misfit, 1152)
+    end
 where id = :id and owner = :owner and epoch = :epoch;
 
 -- name: end
@@ -101,7 +104,7 @@ delete from actorflow.record where run = :run;
 -- name: end_unbegun
 update actorflow.run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
-where name = :name and ((state = 0 and started is null) or (state = 3 and status = 'parked'));
+where name = :name and ((state in (0, 3) and started is null) or (state = 3 and status = 'parked'));
 
 -- name: outcome
 select status, output, error, workflow from actorflow.run where name = :name and state < 5;
@@ -145,7 +148,34 @@ select input from actorflow.run where id = :id;
 update actorflow.run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
 
 -- name: unpark
-update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = :state;
+update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3;
+
+-- name: misfits
+with recursive kinds (misfits) as (
+    select min(misfits) from actorflow.run where workflow = :workflow and state = 3 and misfits is not null
+    union all
+    select (
+        select min(run.misfits) from actorflow.run as run
+        where run.workflow = :workflow and run.state = 3 and run.misfits is not null and run.misfits > kinds.misfits
+    ) from kinds where kinds.misfits is not null
+)
+select misfits from kinds where misfits is not null and strpos(misfits, :misfit) = 0;
+
+-- name: unpark_fitting
+update actorflow.run set state = 0, status = 'queued', reason = null
+where id in (
+    select id from actorflow.run where workflow = :workflow and state = 3 and misfits = :misfits and status = 'parked' limit :limit
+    for update skip locked
+);
+
+-- name: pause
+update actorflow.run set state = 3, status = 'paused', wake = null where name = :name and state in (0, 1, 3);
+
+-- name: unpause
+update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused';
+
+-- name: drop_pauses
+delete from actorflow.mail where receiver = :receiver and body = :body;
 
 -- name: drop
 delete from actorflow.run where id = :id;

@@ -61,7 +61,10 @@ select 1 from af_run where name = :name and state < 4;
 select 1 from af_mail where receiver = :receiver and id > :upto limit 1;
 
 -- name: let_go
-update af_run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason
+update af_run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason,
+    misfits = case
+        when :misfit is null or instr(coalesce(misfits, ''), :misfit) > 0 then misfits else substr(coalesce(misfits, '') || :misfit, -1152)
+    end
 where id = :id and owner = :owner and epoch = :epoch;
 
 -- name: end
@@ -93,7 +96,7 @@ delete from af_record where run = :run;
 -- name: end_unbegun
 update af_run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
-where name = :name and ((state = 0 and started is null) or (state = 3 and status = 'parked'));
+where name = :name and ((state in (0, 3) and started is null) or (state = 3 and status = 'parked'));
 
 -- name: outcome
 select status, output, error, workflow from af_run where name = :name and state < 5;
@@ -136,7 +139,33 @@ select input from af_run where id = :id;
 update af_run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
 
 -- name: unpark
-update af_run set state = 0, status = 'queued', reason = null where name = :name and state = :state;
+update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3;
+
+-- name: misfits
+with recursive kinds (misfits) as (
+    select min(misfits) from af_run where workflow = :workflow and state = 3 and misfits is not null
+    union all
+    select (
+        select min(run.misfits) from af_run as run
+        where run.workflow = :workflow and run.state = 3 and run.misfits is not null and run.misfits > kinds.misfits
+    ) from kinds where kinds.misfits is not null
+)
+select misfits from kinds where misfits is not null and instr(misfits, :misfit) = 0;
+
+-- name: unpark_fitting
+update af_run set state = 0, status = 'queued', reason = null
+where id in (
+    select id from af_run where workflow = :workflow and state = 3 and misfits = :misfits and status = 'parked' limit :limit
+);
+
+-- name: pause
+update af_run set state = 3, status = 'paused', wake = null where name = :name and state in (0, 1, 3);
+
+-- name: unpause
+update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused';
+
+-- name: drop_pauses
+delete from af_mail where receiver = :receiver and body = :body;
 
 -- name: drop
 delete from af_run where id = :id;

@@ -57,6 +57,7 @@ class Body:
         again_at: when the run is to be tried again, as its actor has failed; None: it has not.
         under_way: how many attempts of steps runners have.
         closed: set once `is_closed` is.
+        to_replay: how many records it has not heard of of those that were there when it was loaded.
         lock: held for a moment, by whoever changes any of these.
     """
 
@@ -70,6 +71,8 @@ class Body:
         self.now = run.started
         self.last = records[-1].n if records else 0
         self.open: dict[Identity, Step] = {}
+        self.exposed: dict[str, Callable[[], Any]] = {}  # functions for queries, by their names
+        self.pauses: list[int] = []  # messages that ask for a pause
         self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
         self.journal: deque[RunRecord] = deque()
@@ -85,24 +88,21 @@ class Body:
                 self.journal.append(record)
         self.uncommitted: dict[int, None] = {}
         self.first_uncommitted = NEWEST
-        self.is_over = self.is_closed = self.is_lost = False
-        self.rests = False
-        self.launching = 0
+        self.is_over = self.is_closed = self.is_lost = self.rests = False
         self.ref: ActorRef[Any] | None = None
         self.again_at: float | None = None
-        self.under_way = 0
+        self.under_way = self.launching = 0
         self.closed: Future[None] = Future()
         self.lock = threading.RLock()
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")
-        self.is_cancelled = False
+        self.is_cancelled = self.has_children = False
         self.why_cancelled: bytes | None = None
         self.has_cancel = any(record.kind == CANCEL for record in self.journal)
-        self.has_children = False  # it has started some
-        self._to_replay = len(self.journal)
+        self.to_replay = len(self.journal)
         self._held: set[int] = set()  # numbers of records in transactions that tasks have open
         self._unlaunched: deque[Step] = deque()  # by their `after`, which only grows
-        self._misfit: NonDeterministic | PayloadError | None = None
+        self.misfits: NonDeterministic | PayloadError | None = None  # why it cannot go on here; None: it can
 
     # --- what the code calls -----------------------------------------------------------------------------------------
 
@@ -183,7 +183,12 @@ class Body:
     @property
     def is_replaying(self) -> bool:
         """Whether the body has not heard of all records that were there when it was loaded."""
-        return self._to_replay > 0
+        return self.to_replay > 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the code has heard of all records that are there, and waits: then its variables may be looked at."""
+        return self.rests and not self.journal
 
     @property
     def has_news(self) -> bool:
@@ -209,9 +214,9 @@ class Body:
                 self._hear(record)
             except Exception as error:  # noqa: BLE001 - of a class of the user's, which is read here
                 raise self.unreadable(f"record {record.n}, of {record.identity[1]}", error) from None
-        if self._to_replay:
-            self._to_replay -= 1
-            if not self._to_replay:
+        if self.to_replay:
+            self.to_replay -= 1
+            if not self.to_replay:
                 self.launch()
         return True
 
@@ -256,13 +261,13 @@ class Body:
     def misfit(self, expected: Identity | None, step: Step | None) -> Unload:
         """Note that the code does not fit its records, and return the exception that ends it."""
         begun = None if step is not None else [one.identity for one in self.open.values()]
-        self._misfit = misfit_of(expected, begun, has_arguments=step is not None and step.hash is not None)
+        self.misfits = misfit_of(expected, begun, has_arguments=step is not None and step.hash is not None)
         self.is_over = True
         return Unload()
 
     def unreadable(self, what: str, error: Exception) -> Unload:
         """Note that stored values of the run cannot be read here, and return the exception that ends its code."""
-        self._misfit = PayloadError(f"{what} cannot be read here: {reason_of(error)}")
+        self.misfits = PayloadError(f"{what} cannot be read here: {reason_of(error)}")
         self.is_over = True
         return Unload()
 
@@ -292,7 +297,7 @@ class Body:
     @property
     def takes_nothing(self) -> bool:
         """Whether nothing is recorded any more; ends of steps still are, after the code has been unloaded."""
-        return self.is_closed or self.is_lost or self._misfit is not None
+        return self.is_closed or self.is_lost or self.misfits is not None
 
     @property
     def is_settled(self) -> bool:
@@ -370,7 +375,7 @@ class Body:
 
     def launch(self) -> None:
         """Begin the steps that may begin by now."""
-        if not self._unlaunched or self._to_replay or self.is_over:
+        if not self._unlaunched or self.to_replay or self.is_over:
             return
         while True:
             with self.lock:
@@ -437,11 +442,6 @@ class Body:
         with self.lock:
             self.is_over = True
         self.wake()
-
-    @property
-    def misfits(self) -> NonDeterministic | PayloadError | None:
-        """Why the run cannot go on here, as its code does not fit its records or cannot read them; None: it can."""
-        return self._misfit
 
     def next_wake(self) -> float | None:
         """Return when the first of its timers is due, or its deadline."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.steps import SignalStep
     from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.signals import ChildEnded
+
+MOST_TOLD: Final = 1000  # transient signals that wait at once
 
 
 @dataclass(slots=True, eq=False)
@@ -51,16 +53,33 @@ class Mail:
 
     Attributes:
         upto: the number up to which its rows were read.
+        told: transient signals so far: these have no row, and a number below 0 in its place.
     """
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self.upto = 0
+        self.upto = self.told = 0
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
         self._returned: list[Returned] = []
         self._waits: list[SignalStep] = []
         self._ends: dict[Identity, tuple[int, ChildEnded | StepEnded]] = {}  # by the step that waits for each
         self._dismissed: set[Identity] = set()  # steps that have ended without: what comes for them is dropped
+
+    def tell(self, signal: Any, value: bytes) -> bool:
+        """Take in a signal that has no row; False if the code is over, or has not taken many of them."""
+        with self._body.lock:
+            if self._body.is_over or sum(row < 0 for row, *_ in self._signals) >= MOST_TOLD:
+                return False
+            self.told += 1
+            self.put(-self.told, signal, value)
+            return True
+
+    def drop_told(self) -> list[Any]:
+        """Return the transient signals that no wait has taken, and forget them: the code is unloaded, or has ended."""
+        with self._body.lock:
+            told = [signal for row, signal, _ in self._signals if row < 0]
+            self._signals.clear()
+            return told
 
     def put(self, row: int, signal: Any, value: bytes) -> None:
         """Take in a signal: give it to the first wait for its class, or keep it."""
@@ -161,4 +180,4 @@ class Mail:
         self._body.arrive(wait.record(RESULT, one.value, None, attempt=AGAIN))
 
     def _give(self, wait: SignalStep, row: int, value: bytes) -> None:
-        self._body.arrive(wait.record(RESULT, value, None), row)
+        self._body.arrive(wait.record(RESULT, value, None), row if row > 0 else None)

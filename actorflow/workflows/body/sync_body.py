@@ -109,6 +109,11 @@ class SyncBody(Body):
         if self.lanes is not None:
             self.lanes.rouse_all()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the code has heard of all records that are there, and waits, or is in a step."""
+        return not self.journal and (self._news is not None or self._inline is not None)
+
     # --- waits -------------------------------------------------------------------------------------------------------
 
     def wait_for(self, future: Future[Any]) -> None:
@@ -249,6 +254,8 @@ class SyncBody(Body):
                     break
                 if not step.is_cancelled:
                     self.pause(step.pause)
+                    if self.is_over:
+                        break
                 if step.is_cancelled:
                     step.end_cancelled()
                     break
@@ -295,6 +302,12 @@ class SyncBody(Body):
         except Stopping:
             self.unload()
             raise Unload from None
+
+    def unload(self) -> None:
+        """Have the code end without a trace, also in the pause between two attempts."""
+        super().unload()
+        if self._pause is not None:
+            self._pause._settle(None, None)
 
     def cut(self, step: TaskStep) -> None:  # noqa: ARG002 - whatever step it is
         """Note that an attempt was cut, as the system ends: the code ends with it."""

@@ -15,12 +15,14 @@ from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import PARKED
+from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
     from actorflow.core.refs.timers import Timer
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun, RunRecord
+    from actorflow.workflows.workflow import AnyWorkflow
 
 PART: Final = 64  # runs that are taken in one transaction
 CLOCK_SECONDS: Final = 60.0  # between two looks, as somebody may set the clock
@@ -36,6 +38,7 @@ class Runs(Actor, intensity=10, period=10.0):
         self.node = node
         self.timer: Timer | None = None
         self.pruned_at = -math.inf  # by the clock that nobody sets
+        self.tried: dict[str, AnyWorkflow] = {}  # definitions that have tried the parked runs of their workflow
         self.is_doubtful = True  # this node may have runs not loaded: of a commit in doubt, or its forerunner's
 
     def on_start(self) -> None:
@@ -73,6 +76,9 @@ class Runs(Actor, intensity=10, period=10.0):
                 self.adopt()
             while self.claim() == PART:
                 pass
+            if self.unpark():
+                self.actor_ref.cast(Runs.look)
+                return
             wake = node.store.read(lambda tx: tx.one("runs.next_wake"))
         except StoreError as error:
             self.is_doubtful = self.is_doubtful or isinstance(error, OutcomeUnknown)
@@ -117,6 +123,23 @@ class Runs(Actor, intensity=10, period=10.0):
             self.load(run, records)
         return len(loaded)
 
+    def unpark(self) -> bool:
+        """Have runs tried again that other definitions of their workflows have parked; return whether there were some.
+
+        Once for each definition that is new here, some at a time.
+        """
+        store = self.node.store
+        for name in self.node.known():
+            workflow = WORKFLOWS[name]
+            if self.tried.get(name) is workflow:
+                continue
+            values = {"workflow": name, "misfit": f",{workflow.hash},"}
+            some = store.read(lambda tx, values=values: tx.one("runs.misfits", values))
+            if some is not None and store.write(partial(ledger.unpark, workflow=name, hash=workflow.hash)):
+                return True
+            self.tried[name] = workflow
+        return False
+
     def load(self, run: ClaimedRun, records: list[RunRecord]) -> None:
         """Have an actor for a run."""
         self.prune()
@@ -139,7 +162,8 @@ class Runs(Actor, intensity=10, period=10.0):
         """Give back a run that cannot go on here, and have nothing of it here any more."""
         node = self.node
         try:
-            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", reason=reason))
+            misfit = WORKFLOWS[run.workflow].hash
+            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", reason=reason, misfit=misfit))
         except StoreError as error:
             self.is_doubtful = True  # it is loaded again then
             node.report_failure_of_claim(error)

@@ -13,6 +13,7 @@ from actorflow.store.error_json import write_error
 from actorflow.workflows.node.members import RunMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
+from actorflow.workflows.rows.pausing import end_pause
 from actorflow.workflows.rows.records import FINAL, OVER, OWNED, RENEWED, address_of
 from actorflow.workflows.rows.sending import cancelled_at
 from actorflow.workflows.signals import AT_START, CancelRun, ChildEnded
@@ -92,6 +93,7 @@ def close_children(transaction: Transaction, node: RunNode, parent: str, epoch: 
 def cancel_run(transaction: Transaction, node: RunNode, name: str, why: str) -> None:
     """Cancel a run that is not over: at once if it has not begun, else by mail, once for each reason."""
     if not end_unbegun(transaction, node, name):
+        end_pause(transaction, name)
         letter = Letter(address_of(name), pack(CancelRun(), node.site.payload_limit))
         post(transaction, node, letter, why)
 

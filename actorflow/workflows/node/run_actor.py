@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
@@ -17,14 +19,16 @@ from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.body_execution import ContinuedAsNew, cancelled
+from actorflow.workflows.body.exposed import Answer, answer
 from actorflow.workflows.body.steps import LONGEST_NAP
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
 from actorflow.workflows.rows.records import RENEWED
-from actorflow.workflows.signals import CancelRun, ChildEnded
+from actorflow.workflows.signals import CancelRun, ChildEnded, PauseRun, QueryRun
 
 if TYPE_CHECKING:
     from actorflow.durable.handling.runtime_messages import RowsArrived
+    from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.node.run_node import RunNode
@@ -32,6 +36,22 @@ if TYPE_CHECKING:
 LEAVE_SECONDS = 0.1  # until it is looked again whether all of a run is committed
 GO_ON: Final = "go on"
 WINDOW = 64  # signals that are read at once
+QUIET_SECONDS = 0.01  # until it is looked again whether code waits
+PATIENCE_SECONDS = 1.0  # for which a query waits for that
+
+
+class Question(NamedTuple):
+    """A query that is not answered.
+
+    Attributes:
+        name: of the function.
+        until: when nobody waits for the answer any more.
+        give: gets the answer.
+    """
+
+    name: str
+    until: float
+    give: Callable[[Answer], object]
 
 
 class RunBox:
@@ -64,6 +84,7 @@ class RunActor(Actor):
         self.node = node
         self.body = body
         self.is_ending = self.is_unloaded = False
+        self.questions: list[Question] = []
 
     def on_start(self) -> None:
         """Load the mail, and begin the code."""
@@ -73,6 +94,9 @@ class RunActor(Actor):
         if isinstance(body, AsyncBody):
             body.tell = self.go_on_soon
         self.fetch_mail()
+        if body.is_over:  # it is to pause
+            self.unload()
+            return
         if isinstance(body, AsyncBody):
             body.wake()
         elif isinstance(body, SyncBody):
@@ -98,11 +122,11 @@ class RunActor(Actor):
                 return
             for row in rows:
                 body.mail.upto = row.id
-                self.take_in(row.id, row.body)
+                self.take_in(row.id, row.body, row.asker)
             if len(rows) < WINDOW:
                 return
 
-    def take_in(self, row: int, stored: bytes) -> None:
+    def take_in(self, row: int, stored: bytes, asker: str | None) -> None:
         """Take in one row."""
         body = self.body
         try:
@@ -114,6 +138,13 @@ class RunActor(Actor):
             if type(signal) is ChildEnded:
                 body.mail.put_end(row, signal)
                 return
+            if type(signal) is QueryRun:
+                self.hear_question(Question(signal.name, signal.until, partial(self.answer_by_mail, row, asker)))
+                return
+            if type(signal) is PauseRun:
+                body.pauses.append(row)
+                body.unload()
+                return
             if type(signal) is not CancelRun:
                 body.mail.put(row, signal, encode(signal))
                 return
@@ -121,6 +152,17 @@ class RunActor(Actor):
             logger.warning("Run %s: a signal cannot be read here, and stays: %s", body.run.name, error)
             return
         body.cancel(row)
+
+    def take_told(self, value: bytes) -> None:
+        """Take in a signal that is not stored."""
+        node, body = self.node, self.body
+        try:
+            signal = node.read(value)
+        except PayloadError as error:
+            node.drop(body.run.name, None, f"it cannot be read here: {reason_of(error)}")
+            return
+        if not body.mail.tell(signal, value):
+            node.drop(body.run.name, signal, "its code is over, or takes too few of them")
 
     def watch_deadline(self) -> None:
         """Cancel the run once its time is over; the clock may be set on the way."""
@@ -132,6 +174,44 @@ class RunActor(Actor):
             self.ctx.after(min(left, LONGEST_NAP), self.watch_deadline)
         else:
             body.cancel(None, f"run {body.run.name} was cancelled, as its deadline has passed")
+
+    # --- queries -----------------------------------------------------------------------------------------------------
+
+    def query(self, name: str, until: float) -> Any:
+        """Answer a query, once the code waits."""
+        self.hear_question(Question(name, until, self.ctx.reply_later().set))
+
+    def hear_question(self, question: Question) -> None:
+        """Answer a query now, or as soon as the code waits."""
+        self.questions.append(question)
+        if len(self.questions) == 1:
+            self.answer_questions(self.node.scheduler.clock.monotonic() + PATIENCE_SECONDS)
+
+    def answer_questions(self, patience: float) -> None:
+        """Answer the queries, if the code waits or computes for long; else look again soon."""
+        body, node = self.body, self.node
+        if body.is_replaying or not (body.is_quiet or node.scheduler.clock.monotonic() > patience):
+            self.ctx.after(QUIET_SECONDS, self.answer_questions, patience)
+            return
+        questions, self.questions = self.questions, []
+        for question in questions:
+            question.give(answer(body, question.name) if question.until > node.now() else (None, None))
+
+    def answer_by_mail(self, row: int, asker: str | None, answer: Answer) -> None:
+        """Put an answer into the store, in place of the question."""
+        durable = self.node.durable
+
+        def work(transaction: Transaction) -> None:
+            if transaction.run("actors.done", {"id": row}) == 1:
+                mailboxes.put_answer(transaction, durable, durable.node, row, asker, *answer)
+
+        try:
+            self.node.store.write(work, durability="process")
+        except StoreError as error:
+            self.node.report_failure(self.body, error)
+            self.ctx.after(STORE_SECONDS, self.answer_by_mail, row, asker, answer)
+            return
+        durable.asks.answer(row, *answer, None)
 
     # --- async code --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
 from actorflow.durable.rows import ledger as mailboxes
-from actorflow.errors import ActorDeadError, ActorflowError, OutcomeUnknown, StoreError, Unload
+from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, OutcomeUnknown, StoreError, Unload
 from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
@@ -16,7 +16,7 @@ from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember, SendMember
 from actorflow.workflows.node.runners import RunnerPlaces
-from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows import ledger, pausing
 from actorflow.workflows.rows.records import NO_STEP, PARKED, READY, RENEWED, WAITING, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
 from actorflow.workflows.signals import AT_START
@@ -311,16 +311,19 @@ class RunNode:
         if body.is_closed:
             return
         misfit = body.misfits
-        if not body.is_lost:
-            self._let_go(body, misfit)
-        if misfit is not None:
+        is_paused = not body.is_lost and self._let_go(body, misfit)
+        if is_paused:
+            logger.info("Run %s is paused", body.run.name)
+            self.tell("paused", body.run.name)
+        elif misfit is not None:
             logger.error("Run %s is parked: %s", body.run.name, misfit)
             self.tell("parked", body.run.name, None, str(misfit))
         self.forget(body)
         if not self.is_closed:
             self.look()
 
-    def _let_go(self, body: Body, misfit: ActorflowError | None) -> None:
+    def _let_go(self, body: Body, misfit: ActorflowError | None) -> bool:
+        """Give a run back; return whether it is paused now."""
         state, status, wake = WAITING, "running", body.next_wake()
         if misfit is not None:
             state, status = PARKED, "parked"
@@ -331,17 +334,26 @@ class RunNode:
         reason = None if misfit is None else str(misfit)
         upto = body.mail.upto
 
-        def work(transaction: Transaction) -> None:
-            ledger.let_go(transaction, body.run, self.id, state, status, wake=wake, upto=upto, reason=reason)
+        def work(transaction: Transaction) -> bool:
+            run = body.run
+            if state != PARKED and body.pauses and pausing.take(transaction, run, self.id, body.pauses):
+                return ledger.let_go(transaction, run, self.id, PARKED, "paused")
+            tried = None if misfit is None else body.workflow.hash
+            ledger.let_go(transaction, run, self.id, state, status, wake=wake, upto=upto, reason=reason, misfit=tried)
+            return False
 
         try:
-            self.store.write(work, durability="process")
+            is_paused: bool = self.store.write(work, durability="power" if body.pauses else "process")
         except ActorflowError as error:
             logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
+            return False
+        return is_paused
 
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""
         body.is_closed = body.is_over = True
+        for signal in body.mail.drop_told():
+            self.drop(body.run.name, signal, "its code was unloaded or is over before it took it")
         body.closed._settle(None, None)
         name = body.run.name
         if self.bodies.get(name) is body:
@@ -350,6 +362,20 @@ class RunNode:
         self.waits.ended([name])
         if body.ref is not None:
             body.ref.stop(block=False)
+
+    def tell_run(self, run: str, signal: Any, value: bytes) -> bool:
+        """Tell a run that is loaded here a signal that is not stored; else it is dropped, and counted."""
+        body = self.bodies.get(run)
+        if body is None or body.ref is None:
+            self.drop(run, signal, "it is not loaded here")
+            return False
+        self.scheduler.post(body.ref, Call("take_told", (value,), {}), None)
+        return True
+
+    def drop(self, run: str, signal: Any, why: str) -> None:
+        """Count a transient signal that no wait has taken as a dead letter."""
+        reason = DefinitionError(f"a transient signal to run {run}: {why}")
+        self.scheduler.events.dead_letter(self.runs, signal, None, reason)
 
     def unload_all(self) -> list[Future[None]]:
         """Have all runs unloaded where they wait next, as the system ends; other nodes go on with them.

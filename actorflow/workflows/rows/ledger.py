@@ -216,12 +216,14 @@ def let_go(
     wake: float | None = None,
     upto: int = 0,
     reason: str | None = None,
+    misfit: str | None = None,
 ) -> bool:
     """Give a run back; False if another node has it by now.
 
     Args:
         state: READY, WAITING or PARKED. One that waits is ready if mail has come behind `upto`: who sends some locks
             the run, so either it is seen here, or the sender sees that the run waits.
+        misfit: hash of the definition that cannot go on with it.
     """
     transaction.one("runs.lock", {"name": run.name})
     if state == WAITING and transaction.one("runs.has_mail", {"receiver": run.address, "upto": upto}) is not None:
@@ -234,8 +236,23 @@ def let_go(
         "status": status,
         "wake": wake,
         "reason": reason,
+        "misfit": None if misfit is None else f",{misfit},",
     }
     return transaction.run("runs.let_go", values) == 1
+
+
+def unpark(transaction: Transaction, workflow: str, hash: str) -> int:
+    """Have some parked runs of a workflow tried again that this definition of it has not tried; return how many.
+
+    There are few kinds of them by the definitions that have, so those in front cost nothing.
+    """
+    count = 0
+    for (misfits,) in transaction.all("runs.misfits", {"workflow": workflow, "misfit": f",{hash},"}):
+        values = {"workflow": workflow, "misfits": misfits, "limit": PART - count}
+        count += transaction.run("runs.unpark_fitting", values)
+        if count >= PART:
+            break
+    return count
 
 
 def take_over(transaction: Transaction, owner: str) -> list[Row]:

@@ -9,6 +9,7 @@ from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError, RunCancelled
 from actorflow.store.error_json import write_error
 from actorflow.workflows.rows.keeping import KEEP_ENDED
+from actorflow.workflows.rows.pausing import end_pause
 from actorflow.workflows.rows.records import FINAL, address_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def put(
         raise RunOver(msg)
     if end_unbegun is not None and end_unbegun(transaction):
         return True
+    if end_unbegun is not None:
+        end_pause(transaction, run)
     if marked is None:
         mailboxes.put(transaction, context, letter)
     else:

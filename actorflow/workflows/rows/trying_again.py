@@ -41,11 +41,11 @@ def retry(transaction: Transaction, name: str, step: str | None) -> bool:
     row = transaction.one("runs.get", {"name": name})
     if row is None or row[STATE] not in {READY, 1, 2, PARKED, OVER}:
         return False
-    if row[STATE] != PARKED and (row[STATUS] not in FINAL or (row[STATUS] == "completed" and step is None)):
+    if row[STATUS] != "parked" and (row[STATUS] not in FINAL or (row[STATUS] == "completed" and step is None)):
         cure = (
             "name the step from which it is to go on"
             if row[STATUS] == "completed"
-            else "wait for its end, or cancel it"
+            else ("resume it" if row[STATUS] == "paused" else "wait for its end, or cancel it")
         )
         msg = f"run {name} is {row[STATUS]}: {cure}"
         raise DefinitionError(msg)
