@@ -106,6 +106,8 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         workflow.hash,
         priority=options.priority,
         key=options.key,
+        slot=workflow.slot_of(options.key),
+        limit=workflow.limit,
         deadline=None if options.deadline is None else node.now() + options.deadline,
     )
     signal, run = options.signal, StoredRun[Any](node, new.name)

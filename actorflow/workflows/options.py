@@ -18,7 +18,7 @@ class RunOptions:
         id: the id of the run: a second start with it is the same run, if workflow and arguments are the same.
         deadline: seconds from the start, after which the run is cancelled.
         version: of the code, in place of the workflow's.
-        key: a word that groups runs.
+        key: a word that groups runs, such as a tenant: `@af.workflow(limit=)` counts the runs of each.
         priority: the smallest is begun first.
         on_parent_close: of a run that a workflow has started: "cancel" cancels it when the parent ends, "abandon" lets
             it go on by itself, also if the parent is cancelled, and "wait" has the parent end after it.

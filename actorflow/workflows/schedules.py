@@ -62,6 +62,8 @@ class PackedRun:
             self.workflow.hash,
             priority=options.priority,
             key=options.key,
+            slot=self.workflow.slot_of(options.key),
+            limit=self.workflow.limit,
             deadline=None if options.deadline is None else time + options.deadline,
         )
 

@@ -234,7 +234,7 @@ class StoredRun(Run[R_co]):
             node.look()
             node.tell("resumed", self.id)
 
-        return self._change(lambda tx: pausing.resume(tx, self.id), after)
+        return self._change(lambda tx: pausing.resume(tx, self.id, node.now()), after)
 
     def _change(self, work: Callable[[Transaction], bool | None], after: Callable[[], object]) -> bool:
         """Commit a change of the run, or make it a part of the commit of a handler; `after` hears of it if it is one.
@@ -261,7 +261,7 @@ class StoredRun(Run[R_co]):
 
     def retry(self, *, from_: str | None = None) -> None:
         """Have the run go on from a step."""
-        if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_)):
+        if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_, self._node.now())):
             raise self._missing()
         self._node.look()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.traits import check_choice, check_type
@@ -172,7 +173,7 @@ class StoredRuns:
 
     def resume(self, id: str) -> bool:
         """Have a run go on that is paused or parked; False if it is neither."""
-        done = self._store.write(lambda tx: pausing.resume(tx, id))
+        done = self._store.write(partial(pausing.resume, run=id, now=self._store.now()))
         if done is None:
             raise missing(id, self._store)
         return done
@@ -188,7 +189,7 @@ class StoredRuns:
             DefinitionError: there is no such run, or it is not over, or has no such step.
         """
         self.row(id)
-        self._store.write(lambda tx: trying_again.retry(tx, id, step))
+        self._store.write(partial(trying_again.retry, name=id, step=step, now=self._store.now()))
 
     def fork(self, id: str, step: str | None, new: str) -> None:
         """Have a copy of a run, with another id, go on from a step; without one, from its begin. The run stays.

@@ -12,6 +12,7 @@ from actorflow.core.actors.traits import check_type
 from actorflow.core.futures.future import Future
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
+from actorflow.queues.limits import Limit
 from actorflow.tasks.options import check_text
 from actorflow.tasks.task import check_named, options_among, same_place
 from actorflow.workflows.body.branch import current_branch
@@ -45,9 +46,17 @@ class AnyWorkflow:
         version: of the code, if it has one: a run says in reports with which it began.
         hash: of the code, for reports: it differs between versions of Python.
         is_async: it is an `async def` function.
+        limit: how many of its runs of one key are under way at once.
     """
 
-    def __init__(self, function: Callable[..., Any], *, name: str | None = None, version: str | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        limit: Limit | None = None,
+    ) -> None:
         check_named(function, name, "workflow")
         self.function = function
         self.name = name or f"{module_of(function)}.{function.__qualname__}"
@@ -55,6 +64,8 @@ class AnyWorkflow:
         check_type("version", version, str | None)
         check_text("version", version)
         self.version = version
+        check_type("limit", limit, Limit | None)
+        self.limit = limit
         self.is_async = inspect.iscoroutinefunction(function)
         self.signature = inspect.signature(function)
         self.run_options = PLAIN_RUN
@@ -93,6 +104,10 @@ class AnyWorkflow:
         flow.__dict__.update(self.__dict__)
         flow.run_options = self.run_options.replace(**options)
         return flow
+
+    def slot_of(self, key: str | None) -> str | None:
+        """Return the key of which a run needs a slot: those without a key share one; None: there is no limit."""
+        return None if self.limit is None else key or ""
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise a DefinitionError if the function does not take these arguments."""
@@ -150,7 +165,7 @@ def workflow(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncWorkflow[
 @overload
 def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
 @overload
-def workflow(*, name: str | None = None, version: str | None = None) -> _WorkflowMaker: ...
+def workflow(*, name: str | None = None, version: str | None = None, limit: Limit | None = None) -> _WorkflowMaker: ...
 def workflow(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a workflow, whose calls of tasks are steps: a run of it goes on after its process has died.
 
@@ -158,6 +173,9 @@ def workflow(function: Callable[..., Any] | None = None, /, **options: Any) -> A
         function: plain or `async def`.
         name: the name by which runs know it, if not `module.qualname`: then it may be moved and renamed.
         version: of the code, for reports.
+        limit: of its runs by their key, `options(key=)`: `af.Limit(concurrency=2)` has two of each key under way at
+            once, over all processes; the others wait, status "queued". A run holds its place from when it may begin
+            until it is over, also while it waits, is paused or parked. Runs without a key share one.
 
     >>> import actorflow as af
     >>> @af.task

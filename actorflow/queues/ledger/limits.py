@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
@@ -134,9 +134,18 @@ def count_keys(transaction: Transaction, queue: str, now: float) -> None:
 
 
 class Key:
-    """A key's row: its slots are held by jobs that are ready or running, its tokens are taken by those that begin."""
+    """A key's row: its slots are held by jobs that are ready or running, its tokens are taken by those that begin.
+
+    Attributes:
+        statements: which rows wait for slots.
+        ahead, behind: the stages of those that have one, and of those that wait for one.
+    """
 
     __slots__ = ("filled", "free_at", "key", "limits", "queue", "ready", "slots", "tokens", "transaction")
+
+    statements: ClassVar[str] = "jobs"
+    ahead: ClassVar[int] = READY
+    behind: ClassVar[int] = BEHIND
 
     def __init__(self, transaction: Transaction, queue: str, key: str, limits: Limits, now: float) -> None:
         self.transaction = transaction
@@ -154,6 +163,11 @@ class Key:
         if limits.key_rate is not None:
             self.tokens = min(limits.key_burst, self.tokens + max(0.0, now - self.filled) * limits.key_rate)
             self.filled = now
+
+    @property
+    def waiting(self) -> str:
+        """The name by which the rows that wait for slots know the place of their limits."""
+        return self.queue
 
     def take_slot(self) -> bool:
         """Take a slot for a job that could run; without one it waits behind the key."""
@@ -183,19 +197,19 @@ class Key:
 
     def promote(self) -> None:
         """Make jobs that wait behind the key ready, as long as it has slots; the smallest priority goes first."""
-        where = {"queue": self.queue, "key": self.key}
+        where = {"queue": self.waiting, "key": self.key}
         self.free_at = None
-        while (row := self.transaction.one("jobs.next_behind", where)) is not None:
+        while (row := self.transaction.one(f"{self.statements}.next_behind", where)) is not None:
             if not (self.take_slot() or self._displace(row)):
                 return
-            self.transaction.run("jobs.set_stage", {"id": row[0], "stage": READY})
+            self.transaction.run(f"{self.statements}.set_stage", {"id": row[0], "stage": self.ahead})
 
     def _displace(self, behind: Row) -> bool:
         """Take the slot of the last that is ready for the first that waits, if that goes first."""
-        last = self.transaction.one("jobs.last_ahead", {"queue": self.queue, "key": self.key})
+        last = self.transaction.one(f"{self.statements}.last_ahead", {"queue": self.waiting, "key": self.key})
         if last is None or (behind[1], behind[0]) > (last[1], last[0]):
             return False
-        self.transaction.run("jobs.set_stage", {"id": last[0], "stage": BEHIND})
+        self.transaction.run(f"{self.statements}.set_stage", {"id": last[0], "stage": self.behind})
         return True
 
     def write(self) -> None:

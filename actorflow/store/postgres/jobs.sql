@@ -17,7 +17,7 @@ for update; -- whoever counts against the limits has them alone until the commit
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
 
 -- name: queue_names
-select name from actorflow.queue union select distinct queue from actorflow.job order by 1;
+select name from actorflow.queue where substr(name, 1, 9) <> '(runs of ' union select distinct queue from actorflow.job order by 1;
 
 -- name: pause
 update actorflow.queue set paused = :paused where name = :name;

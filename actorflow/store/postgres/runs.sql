@@ -1,16 +1,16 @@
 -- name: add
 insert into actorflow.run (
     name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
-    input, created, started, turn, seed
+    input, created, started, turn, seed, slot, wake
 ) values (
     :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
-    :owner, :epoch, :input, :created, :started, :turn, :seed
+    :owner, :epoch, :input, :created, :started, :turn, :seed, :slot, :wake
 ) on conflict (name) do nothing returning id;
 
 -- name: get
 select
     id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
-    output, error, reason, created, started, ended, on_close, turn, seed
+    output, error, reason, created, started, ended, on_close, turn, seed, slot
 from actorflow.run where name = :name;
 
 -- name: ready
@@ -25,17 +25,18 @@ with next as materialized (
 update actorflow.run as run set
     state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 from next where run.id = next.id
-returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed;
+returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed,
+    case when slotted = 1 then slot end;
 
 -- name: wake_due
 with next as materialized (
-    select id from actorflow.run where state = 1 and wake is not null and wake <= :now order by wake limit :limit
+    select id from actorflow.run where state in (1, -1) and wake is not null and wake <= :now order by wake limit :limit
     for update skip locked
 )
 update actorflow.run as run set state = 0, wake = null from next where run.id = next.id;
 
 -- name: next_wake
-select min(wake) from actorflow.run where state = 1 and wake is not null;
+select min(wake) from actorflow.run where state in (1, -1) and wake is not null;
 
 -- name: hear
 update actorflow.run set state = 0, wake = null where name = :name and state = 1;
@@ -45,14 +46,14 @@ select 1 from actorflow.run where owner = :owner limit 1;
 
 -- name: of_owner
 select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started,
-    turn, seed
+    turn, seed, case when slotted = 1 then slot end
 from actorflow.run where owner = :owner order by id;
 
 -- name: is_owned
 select 1 from actorflow.run where id = :id and owner = :owner and epoch = :epoch for key share;
 
 -- name: children
-select name from actorflow.run where parent = :parent and state in (0, 1, 2, 3) and on_close = 'cancel';
+select name from actorflow.run where parent = :parent and state in (-1, 0, 1, 2, 3) and on_close = 'cancel';
 
 -- name: take_over
 with mine as materialized (select id from actorflow.run where owner = :owner order by id for update) -- after records in flight
@@ -77,7 +78,7 @@ where id = :id and owner = :owner and epoch = :epoch;
 
 -- name: end
 update actorflow.run set
-    state = 4, status = :status, owner = null, wake = null, output = :output, error = :error, ended = :now,
+    state = 4, status = :status, owner = null, wake = null, slotted = 0, output = :output, error = :error, ended = :now,
     keep_until = :keep
 where id = :id and owner = :owner and epoch = :epoch;
 
@@ -91,7 +92,7 @@ delete from actorflow.record where run = :run and n = :n;
 update actorflow.run set
     state = 0, status = 'queued', owner = null, epoch = epoch + 1, output = null, error = null, reason = null,
     misfits = null, deadline = null, ended = null, keep_until = null
-where id = :id;
+where id = :id returning id, workflow, slot, slotted;
 
 -- name: renew
 update actorflow.run set
@@ -104,7 +105,11 @@ delete from actorflow.record where run = :run;
 -- name: end_unbegun
 update actorflow.run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
-where name = :name and ((state in (0, 3) and started is null) or (state = 3 and status = 'parked'));
+where name = :name and ((state in (-1, 0, 3) and started is null) or (state = 3 and status = 'parked'))
+returning id, workflow, slot, slotted;
+
+-- name: drop_slot
+update actorflow.run set slotted = 0 where id = :id;
 
 -- name: outcome
 select status, output, error, workflow from actorflow.run where name = :name and state < 5;
@@ -148,7 +153,8 @@ select input from actorflow.run where id = :id;
 update actorflow.run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
 
 -- name: unpark
-update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3;
+update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3
+returning id, workflow, slot, slotted;
 
 -- name: misfits
 with recursive kinds (misfits) as (
@@ -169,13 +175,35 @@ where id in (
 );
 
 -- name: pause
-update actorflow.run set state = 3, status = 'paused', wake = null where name = :name and state in (0, 1, 3);
+update actorflow.run set state = 3, status = 'paused', wake = null where name = :name and state in (-1, 0, 1, 3);
 
 -- name: unpause
-update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused';
+update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused'
+returning id, workflow, slot, slotted;
 
 -- name: drop_pauses
 delete from actorflow.mail where receiver = :receiver and body = :body;
 
 -- name: drop
 delete from actorflow.run where id = :id;
+
+-- name: set_stage
+update actorflow.run set state = :stage, slotted = case when :stage = 0 then 1 else 0 end where id = :id;
+
+-- name: next_behind
+select id, priority from actorflow.run where workflow = :queue and slot = :key and state = -1
+order by priority, id limit 1 for update;
+
+-- name: last_ahead
+select id, priority from actorflow.run where workflow = :queue and slot = :key and state = 0 and slotted = 1 and epoch = 0
+order by priority desc, id desc limit 1 for update;
+
+-- name: keys_behind
+select distinct slot from actorflow.run where workflow = :workflow and state = -1;
+
+-- name: set_slot
+update actorflow.run set slot = :slot, state = -1 where id = :id;
+
+-- name: next_free
+select min(case when filled > :now then :now else free_at end) from actorflow.key
+where queue in (select json_array_elements_text(:places::json)) and free_at is not null;

@@ -16,7 +16,7 @@ from af_queue where name = :name;
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from af_queue where name = :name;
 
 -- name: queue_names
-select name from af_queue union select distinct queue from af_job order by 1;
+select name from af_queue where substr(name, 1, 9) <> '(runs of ' union select distinct queue from af_job order by 1;
 
 -- name: pause
 update af_queue set paused = :paused where name = :name;

@@ -1,16 +1,16 @@
 -- name: add
 insert into af_run (
     name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
-    input, created, started, turn, seed
+    input, created, started, turn, seed, slot, wake
 ) values (
     :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
-    :owner, :epoch, :input, :created, :started, :turn, :seed
+    :owner, :epoch, :input, :created, :started, :turn, :seed, :slot, :wake
 ) on conflict (name) do nothing returning id;
 
 -- name: get
 select
     id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
-    output, error, reason, created, started, ended, on_close, turn, seed
+    output, error, reason, created, started, ended, on_close, turn, seed, slot
 from af_run where name = :name;
 
 -- name: ready
@@ -21,14 +21,15 @@ where exists (select 1 from af_run where state = 0 and workflow = known.value);
 update af_run set
     state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 where id in (select id from af_run where state = 0 and workflow = :workflow order by priority, id limit :limit)
-returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed;
+returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed,
+    case when slotted = 1 then slot end;
 
 -- name: wake_due
 update af_run set state = 0, wake = null
-where id in (select id from af_run where state = 1 and wake is not null and wake <= :now order by wake limit :limit);
+where id in (select id from af_run where state in (1, -1) and wake is not null and wake <= :now order by wake limit :limit);
 
 -- name: next_wake
-select min(wake) from af_run where state = 1 and wake is not null;
+select min(wake) from af_run where state in (1, -1) and wake is not null;
 
 -- name: hear
 update af_run set state = 0, wake = null where name = :name and state = 1;
@@ -38,14 +39,14 @@ select 1 from af_run where owner = :owner limit 1;
 
 -- name: of_owner
 select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started,
-    turn, seed
+    turn, seed, case when slotted = 1 then slot end
 from af_run where owner = :owner order by id;
 
 -- name: is_owned
 select 1 from af_run where id = :id and owner = :owner and epoch = :epoch;
 
 -- name: children
-select name from af_run where parent = :parent and state in (0, 1, 2, 3) and on_close = 'cancel';
+select name from af_run where parent = :parent and state in (-1, 0, 1, 2, 3) and on_close = 'cancel';
 
 -- name: take_over
 update af_run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
@@ -69,7 +70,7 @@ where id = :id and owner = :owner and epoch = :epoch;
 
 -- name: end
 update af_run set
-    state = 4, status = :status, owner = null, wake = null, output = :output, error = :error, ended = :now,
+    state = 4, status = :status, owner = null, wake = null, slotted = 0, output = :output, error = :error, ended = :now,
     keep_until = :keep
 where id = :id and owner = :owner and epoch = :epoch;
 
@@ -83,7 +84,7 @@ delete from af_record where run = :run and n = :n;
 update af_run set
     state = 0, status = 'queued', owner = null, epoch = epoch + 1, output = null, error = null, reason = null,
     misfits = null, deadline = null, ended = null, keep_until = null
-where id = :id;
+where id = :id returning id, workflow, slot, slotted;
 
 -- name: renew
 update af_run set
@@ -96,7 +97,11 @@ delete from af_record where run = :run;
 -- name: end_unbegun
 update af_run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
-where name = :name and ((state in (0, 3) and started is null) or (state = 3 and status = 'parked'));
+where name = :name and ((state in (-1, 0, 3) and started is null) or (state = 3 and status = 'parked'))
+returning id, workflow, slot, slotted;
+
+-- name: drop_slot
+update af_run set slotted = 0 where id = :id;
 
 -- name: outcome
 select status, output, error, workflow from af_run where name = :name and state < 5;
@@ -139,7 +144,8 @@ select input from af_run where id = :id;
 update af_run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
 
 -- name: unpark
-update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3;
+update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3
+returning id, workflow, slot, slotted;
 
 -- name: misfits
 with recursive kinds (misfits) as (
@@ -159,13 +165,35 @@ where id in (
 );
 
 -- name: pause
-update af_run set state = 3, status = 'paused', wake = null where name = :name and state in (0, 1, 3);
+update af_run set state = 3, status = 'paused', wake = null where name = :name and state in (-1, 0, 1, 3);
 
 -- name: unpause
-update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused';
+update af_run set state = 0, status = 'queued', reason = null where name = :name and state = 3 and status = 'paused'
+returning id, workflow, slot, slotted;
 
 -- name: drop_pauses
 delete from af_mail where receiver = :receiver and body = :body;
 
 -- name: drop
 delete from af_run where id = :id;
+
+-- name: set_stage
+update af_run set state = :stage, slotted = case when :stage = 0 then 1 else 0 end where id = :id;
+
+-- name: next_behind
+select id, priority from af_run where workflow = :queue and slot = :key and state = -1
+order by priority, id limit 1;
+
+-- name: last_ahead
+select id, priority from af_run where workflow = :queue and slot = :key and state = 0 and slotted = 1 and epoch = 0
+order by priority desc, id desc limit 1;
+
+-- name: keys_behind
+select distinct slot from af_run where workflow = :workflow and state = -1;
+
+-- name: set_slot
+update af_run set slot = :slot, state = -1 where id = :id;
+
+-- name: next_free
+select min(case when filled > :now then :now else free_at end) from af_key
+where queue in (select value from json_each(:places)) and free_at is not null;

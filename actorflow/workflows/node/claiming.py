@@ -13,7 +13,7 @@ from actorflow.store.members import PERIOD_SECONDS
 from actorflow.text import reason_of
 from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_actor import RunActor
-from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows import ledger, limits
 from actorflow.workflows.rows.records import PARKED
 from actorflow.workflows.workflow import WORKFLOWS
 
@@ -74,19 +74,21 @@ class Runs(Actor, intensity=10, period=10.0):
         try:
             if self.is_doubtful:
                 self.adopt()
+            free = self.free_keys()
             while self.claim() == PART:
                 pass
             if self.unpark():
                 self.actor_ref.cast(Runs.look)
                 return
-            wake = node.store.read(lambda tx: tx.one("runs.next_wake"))
+            row = node.store.read(lambda tx: tx.one("runs.next_wake"))
         except StoreError as error:
             self.is_doubtful = self.is_doubtful or isinstance(error, OutcomeUnknown)
             node.report_failure_of_claim(error)
             self.look_in(STORE_SECONDS)
             return
-        if wake is not None and wake[0] is not None:
-            self.look_in(min(max(0.0, wake[0] - node.now()), CLOCK_SECONDS))
+        times = [time for time in (free, None if row is None else row[0]) if time is not None]
+        if times:
+            self.look_in(min(max(0.0, min(times) - node.now()), CLOCK_SECONDS))
 
     def look_in(self, seconds: float) -> None:
         """Look again in some seconds."""
@@ -123,10 +125,23 @@ class Runs(Actor, intensity=10, period=10.0):
             self.load(run, records)
         return len(loaded)
 
+    def free_keys(self) -> float | None:
+        """Let runs go on whose keys have a token again; return when the next key has."""
+        node = self.node
+        names = [name for name in node.known() if (limit := WORKFLOWS[name].limit) is not None and limit.bucket]
+        if not names:
+            return None
+        free: float | None = node.store.read(lambda tx: limits.next_free(tx, names, node.now()))
+        if free is None or free > node.now():
+            return free
+        node.store.write(partial(limits.free_due, workflows=names, now=node.now()))
+        row = node.store.read(lambda tx: limits.next_free(tx, names, node.now()))
+        return None if row is None else float(row)
+
     def unpark(self) -> bool:
         """Have runs tried again that other definitions of their workflows have parked; return whether there were some.
 
-        Once for each definition that is new here, some at a time.
+        Once for each definition that is new here, some at a time. Its limit is written, if it is another.
         """
         store = self.node.store
         for name in self.node.known():
@@ -137,6 +152,8 @@ class Runs(Actor, intensity=10, period=10.0):
             some = store.read(lambda tx, values=values: tx.one("runs.misfits", values))
             if some is not None and store.write(partial(ledger.unpark, workflow=name, hash=workflow.hash)):
                 return True
+            if store.write(partial(limits.declare, workflow=name, limit=workflow.limit, now=self.node.now())):
+                self.actor_ref.cast(Runs.look)
             self.tried[name] = workflow
         return False
 

@@ -15,7 +15,7 @@ from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.pausing import end_pause
 from actorflow.workflows.rows.records import FINAL, OVER, OWNED, RENEWED, address_of
-from actorflow.workflows.rows.sending import cancelled_at
+from actorflow.workflows.rows.sending import cancelled_at, end_before_begin
 from actorflow.workflows.signals import AT_START, CancelRun, ChildEnded
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def end_run(
         tell_parent(transaction, node, run, status, output, error)
     if status != RENEWED:
         ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
+    if run.slot is not None:
+        transaction.after_commit(node.look)
     if has_children:
         close_children(transaction, node, run.name, run.epoch)
 
@@ -93,7 +95,7 @@ def close_children(transaction: Transaction, node: RunNode, parent: str, epoch: 
 def cancel_run(transaction: Transaction, node: RunNode, name: str, why: str) -> None:
     """Cancel a run that is not over: at once if it has not begun, else by mail, once for each reason."""
     if not end_unbegun(transaction, node, name):
-        end_pause(transaction, name)
+        end_pause(transaction, name, node.now())
         letter = Letter(address_of(name), pack(CancelRun(), node.site.payload_limit))
         post(transaction, node, letter, why)
 
@@ -101,8 +103,9 @@ def cancel_run(transaction: Transaction, node: RunNode, name: str, why: str) -> 
 def end_unbegun(transaction: Transaction, node: RunNode, name: str) -> bool:
     """Cancel a run that nobody has begun; False if it was begun, or is over."""
     values = cancelled_at(name, node.now(), node.keep)
-    if not transaction.run("runs.end_unbegun", values):
+    if not end_before_begin(transaction, values):
         return False
+    transaction.after_commit(node.look)  # another may have its slot now
     row = transaction.one("runs.get", {"name": name})
     if row is not None and row[PARENT] is not None:
         child = NewRun(name, row[WORKFLOW], b"", parent=row[PARENT], parent_step=row[PARENT_STEP])
@@ -166,6 +169,8 @@ class ChildMember(RunMember):
             priority=options.priority,
             key=options.key,
             deadline=deadline,
+            slot=step.workflow.slot_of(options.key),
+            limit=step.workflow.limit,
         )
 
     def committed(self) -> None:

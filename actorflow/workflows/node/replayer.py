@@ -44,6 +44,7 @@ class Replayer(Actor):
         workflow = find_workflow(run.workflow)
         kind: type[Body] = AsyncBody if workflow.is_async else ReplayedBody
         self.body = kind(node, run, workflow, records)
+        self.body.is_lost = True  # it records nothing, and is not given back
         self.body.to_replay += 1  # it never has heard of all, and so begins nothing
         self.is_ended = False
 

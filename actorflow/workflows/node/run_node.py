@@ -126,9 +126,11 @@ class RunNode:
         return workflow in self.known() and not (self.is_closed or self.scheduler.draining)
 
     def added(self, run: ClaimedRun) -> None:
-        """Have a run begin that was added, if it was born owned; any thread may say so."""
+        """Have a run begin that was added, or looked for if it was not born owned; any thread may say so."""
         if run.epoch:
             self.scheduler.post(self.runs, Call("load", (run, []), {}), None)
+        else:
+            self.look()
 
     def doubt(self) -> None:
         """Have the claimer look for runs of this node that are not loaded; any thread may ask."""

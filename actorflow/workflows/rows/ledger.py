@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.workflows.rows import limits
 from actorflow.workflows.rows.keeping import KEEP_ENDED
-from actorflow.workflows.rows.records import OWNED, READY, WAITING, ClaimedRun, RunLost, RunRecord, address_of
+from actorflow.workflows.rows.records import BEHIND, OWNED, READY, WAITING, ClaimedRun, RunLost, RunRecord, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from actorflow.queues.limits import Limit
     from actorflow.store.transaction import Row, Transaction
 
 PART: Final = 64  # runs that one statement claims or wakes
@@ -22,7 +24,8 @@ class NewRun:
     """A run that is to be started.
 
     Attributes:
-        owner: the node that begins it at once; None: any that knows its workflow.
+        slot: the key of which it needs a slot; None: its workflow has no limit.
+        limit: of its workflow.
     """
 
     name: str
@@ -36,14 +39,16 @@ class NewRun:
     priority: int = 0
     key: str | None = None
     deadline: float | None = None
+    slot: str | None = None
+    limit: Limit | None = None
     seed: str | None = None
     turn: int = 0
     started: float | None = None
 
 
 def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) -> ClaimedRun | None:
-    """Add a run, owned from birth if `owner` is a node; None if there is one of that name."""
-    is_owned = owner is not None
+    """Add a run, owned from birth if `owner` is a node and it needs no slot; None if there is one of that name."""
+    is_owned = owner is not None and new.slot is None
     row = transaction.one(
         "runs.add",
         {
@@ -54,22 +59,26 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
             "parent": new.parent,
             "parent_step": new.parent_step,
             "on_close": new.on_close,
-            "state": OWNED if is_owned else READY,
+            "state": OWNED if is_owned else READY if new.slot is None else BEHIND,
             "status": "running" if is_owned else "queued",
             "priority": new.priority,
             "key": new.key,
             "deadline": new.deadline,
-            "owner": owner,
+            "owner": owner if is_owned else None,
             "epoch": int(is_owned),
             "input": new.input,
             "created": now,
             "started": new.started or (now if is_owned else None),
             "turn": new.turn,
             "seed": new.seed,
+            "slot": new.slot,
+            "wake": new.deadline if new.slot is not None else None,
         },
     )
     if row is None:
         return None
+    if new.slot is not None:
+        limits.enter(transaction, new.workflow, new.slot, now, new.limit)
     return ClaimedRun(
         row[0],
         new.name,
@@ -204,6 +213,8 @@ def end(
     if transaction.run("runs.end", values) != 1:
         raise lost(run)
     transaction.run("runs.drop_mail", {"receiver": address_of(run.name)})
+    if run.slot is not None:
+        limits.free(transaction, run.workflow, run.slot, now)
 
 
 def let_go(

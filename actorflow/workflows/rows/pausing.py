@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
+from actorflow.workflows.rows import limits
 from actorflow.workflows.rows.records import FINAL, address_of
 from actorflow.workflows.signals import PauseRun
 
@@ -38,19 +39,19 @@ def pause(transaction: Transaction, context: LedgerContext, run: str, letter: Le
     return True
 
 
-def resume(transaction: Transaction, run: str) -> bool | None:
+def resume(transaction: Transaction, run: str, now: float) -> bool | None:
     """Have a run go on that is paused or parked; False if it is neither, None if there is none."""
     row = transaction.one("runs.lock", {"name": run})
     if row is None:
         return None
     withdrawn = transaction.run("runs.drop_pauses", _mail(run))
-    return transaction.run("runs.unpark", {"name": run}) + withdrawn > 0
+    return limits.enter_again(transaction, transaction.one("runs.unpark", {"name": run}), now) or withdrawn > 0
 
 
-def end_pause(transaction: Transaction, run: str) -> None:
+def end_pause(transaction: Transaction, run: str, now: float) -> None:
     """Have a run that is paused go on, as it is cancelled: its clean-up code is to run."""
     transaction.run("runs.drop_pauses", _mail(run))
-    transaction.run("runs.unpause", {"name": run})
+    limits.enter_again(transaction, transaction.one("runs.unpause", {"name": run}), now)
 
 
 def _mail(run: str) -> dict[str, Any]:

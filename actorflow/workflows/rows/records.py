@@ -28,6 +28,7 @@ NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED})
 BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 
 # States of runs.
+BEHIND: Final = -1  # it waits for a slot of its key
 READY: Final = 0
 WAITING: Final = 1
 OWNED: Final = 2
@@ -54,6 +55,7 @@ class ClaimedRun:
         started: when it was first claimed, in seconds since the epoch: its clock begins there.
         turn: how often it was continued as new.
         seed: of its random numbers; None: its name and when it was created.
+        slot: the key whose slot it holds; None: its workflow has no limit.
     """
 
     id: int
@@ -72,6 +74,7 @@ class ClaimedRun:
     started: float
     turn: int = 0
     seed: str | None = None
+    slot: str | None = None
 
     @property
     def address(self) -> str:

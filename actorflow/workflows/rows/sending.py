@@ -8,6 +8,7 @@ from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError, RunCancelled
 from actorflow.store.error_json import write_error
+from actorflow.workflows.rows import limits
 from actorflow.workflows.rows.keeping import KEEP_ENDED
 from actorflow.workflows.rows.pausing import end_pause
 from actorflow.workflows.rows.records import FINAL, address_of
@@ -62,7 +63,7 @@ def put(
     if end_unbegun is not None and end_unbegun(transaction):
         return True
     if end_unbegun is not None:
-        end_pause(transaction, run)
+        end_pause(transaction, run, context.now())
     if marked is None:
         mailboxes.put(transaction, context, letter)
     else:
@@ -85,11 +86,23 @@ def send_stored(
     def end_unbegun(transaction: Transaction) -> bool:
         row = transaction.one("runs.get", {"name": run})
         is_child = row is not None and row[5] is not None  # its parent is to hear of its end
-        return not is_child and transaction.run("runs.end_unbegun", cancelled_at(run, now)) == 1
+        return not is_child and end_before_begin(transaction, cancelled_at(run, now))
 
     if not store.write(lambda tx: put(tx, context, run, letter, marked, end_unbegun if is_cancel else None)):
         raise missing(run, store)
     return letter.is_put
+
+
+def end_before_begin(transaction: Transaction, values: dict[str, Any]) -> bool:
+    """End a run that has not begun, with these columns, and give its slot back; False if it has, or is over."""
+    row = transaction.one("runs.end_unbegun", values)
+    if row is None:
+        return False
+    id_, workflow, slot, is_held = row
+    if is_held:
+        transaction.run("runs.drop_slot", {"id": id_})
+        limits.free(transaction, workflow, slot, values["now"])
+    return True
 
 
 def cancelled_at(run: str, now: float, keep: float = KEEP_ENDED) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
-from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows import ledger, limits
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import (
     ASKED,
     BEFORE_RESULT,
+    BEHIND,
     CANCEL,
     FINAL,
     NO_STEP,
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.records import Identity, RunRecord
 
 # Columns of `runs.get`.
-STATE, STATUS = 7, 8
+STATE, STATUS, SLOT = 7, 8, 24
 
 
-def retry(transaction: Transaction, name: str, step: str | None) -> bool:
+def retry(transaction: Transaction, name: str, step: str | None, now: float) -> bool:
     """Have a run that has failed go on from a step, or from the one that failed; False if there is no such run.
 
     Its children that failed, and whose ends it has not recorded, are tried again, too.
@@ -39,7 +40,7 @@ def retry(transaction: Transaction, name: str, step: str | None) -> bool:
     """
     transaction.one("runs.lock", {"name": name})
     row = transaction.one("runs.get", {"name": name})
-    if row is None or row[STATE] not in {READY, 1, 2, PARKED, OVER}:
+    if row is None or row[STATE] not in {BEHIND, READY, 1, 2, PARKED, OVER}:
         return False
     if row[STATUS] != "parked" and (row[STATUS] not in FINAL or (row[STATUS] == "completed" and step is None)):
         cure = (
@@ -56,7 +57,7 @@ def retry(transaction: Transaction, name: str, step: str | None) -> bool:
         kept = [] if anew else kept_of(this, records, at)
         numbers = {one.n for one in kept}
         transaction.many("runs.drop_record", [{"run": run, "n": one.n} for one in records if one.n not in numbers])
-        transaction.run("runs.retry", {"id": run})
+        limits.enter_again(transaction, transaction.one("runs.retry", {"id": run}), now)
         todo += children_of(transaction, this, kept, {one.identity for one in records})
     return True
 
@@ -139,4 +140,7 @@ def fork(transaction: Transaction, row: Row, new: NewRun, step: str | None, now:
         return False
     ledger.append(transaction, run, node, kept)
     ledger.let_go(transaction, run, node, READY, "queued")
+    if row[SLOT] is not None:
+        transaction.run("runs.set_slot", {"id": run.id, "slot": row[SLOT]})
+        limits.enter(transaction, run.workflow, row[SLOT], now)
     return True

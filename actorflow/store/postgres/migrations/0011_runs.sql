@@ -1,4 +1,4 @@
--- A run of a workflow. `state` says what it waits for: 0 ready to be claimed, 1 mail or its time, 2 it has an owner,
+-- A run of a workflow. `state` says what it waits for: -1 a slot of its key, 0 ready to be claimed, 1 mail or its time, 2 it has an owner,
 -- 3 parked (this code cannot go on with it), 4 over.
 create table actorflow.run (
     id bigint generated always as identity primary key,
@@ -14,6 +14,8 @@ create table actorflow.run (
     wake double precision, -- when it is ready again, should no mail come
     priority integer not null default 0,
     key text,
+    slot text, -- the key of its workflow's limit; null: it has none
+    slotted integer not null default 0, -- it holds a slot of that key
     deadline double precision,
     owner text, -- id of a node; null: nobody
     epoch bigint not null default 0, -- every write of an owner names it
@@ -31,7 +33,9 @@ create table actorflow.run (
 );
 
 create index run_ready on actorflow.run (workflow, priority, id) where state = 0;
-create index run_wake on actorflow.run (wake) where state = 1 and wake is not null;
+create index run_wake on actorflow.run (wake) where state in (1, -1) and wake is not null;
+create index run_behind on actorflow.run (workflow, slot, priority, id) where state = -1;
+create index run_ahead on actorflow.run (workflow, slot, priority, id) where state = 0 and slotted = 1;
 create index run_owner on actorflow.run (owner) where owner is not null;
 create index run_misfit on actorflow.run (workflow, misfits) where state = 3 and misfits is not null;
 create index run_parent on actorflow.run (parent, state) where parent is not null;

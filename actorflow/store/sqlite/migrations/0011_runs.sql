@@ -1,4 +1,4 @@
--- A run of a workflow. `state` says what it waits for: 0 ready to be claimed, 1 mail or its time, 2 it has an owner,
+-- A run of a workflow. `state` says what it waits for: -1 a slot of its key, 0 ready to be claimed, 1 mail or its time, 2 it has an owner,
 -- 3 parked (this code cannot go on with it), 4 over.
 create table af_run (
     id integer primary key,
@@ -14,6 +14,8 @@ create table af_run (
     wake real, -- when it is ready again, should no mail come
     priority integer not null default 0,
     key text,
+    slot text, -- the key of its workflow's limit; null: it has none
+    slotted integer not null default 0, -- it holds a slot of that key
     deadline real,
     owner text, -- id of a node; null: nobody
     epoch integer not null default 0, -- every write of an owner names it
@@ -31,7 +33,9 @@ create table af_run (
 );
 
 create index af_run_ready on af_run (workflow, priority, id) where state = 0;
-create index af_run_wake on af_run (wake) where state = 1 and wake is not null;
+create index af_run_wake on af_run (wake) where state in (1, -1) and wake is not null;
+create index af_run_behind on af_run (workflow, slot, priority, id) where state = -1;
+create index af_run_ahead on af_run (workflow, slot, priority, id) where state = 0 and slotted = 1;
 create index af_run_owner on af_run (owner) where owner is not null;
 create index af_run_misfit on af_run (workflow, misfits) where state = 3 and misfits is not null;
 create index af_run_parent on af_run (parent, state) where parent is not null;
