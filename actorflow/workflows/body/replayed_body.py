@@ -29,7 +29,7 @@ class ReplayedBody(Body):
 
     def launch(self) -> None:
         """Begin no step; the first one that has no record ends the replay."""
-        if self._to_replay or self.is_over:
+        if self.to_replay or self.is_over:
             return
         with self.lock:
             steps = [*self._unlaunched]
@@ -43,7 +43,7 @@ class ReplayedBody(Body):
     def leave_records(self, step: Step) -> None:
         """End the replay at a step that has no record; of a run that is over, the code differs there."""
         if self.is_whole:
-            self._misfit = NonDeterministic("the end of the run", step_name(step.identity))
+            self.misfits = NonDeterministic("the end of the run", step_name(step.identity))
         self.is_over = True
 
     @property

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.005  # between two looks whether the code has heard of all records
 
 
-class ReplayedBody(SyncBody):
+class QueriedBody(SyncBody):
     """The code of a plain function that waits once it has heard of all records."""
 
     def run_inline(self, step: TaskStep) -> None:  # noqa: ARG002 - no step is run
@@ -42,7 +42,7 @@ class Replayer(Actor):
     def __init__(self, node: RunNode, run: ClaimedRun, records: list[RunRecord]) -> None:
         super().__init__()
         workflow = find_workflow(run.workflow)
-        kind: type[Body] = AsyncBody if workflow.is_async else ReplayedBody
+        kind: type[Body] = AsyncBody if workflow.is_async else QueriedBody
         self.body = kind(node, run, workflow, records)
         self.body.is_lost = True  # it records nothing, and is not given back
         self.body.to_replay += 1  # it never has heard of all, and so begins nothing
