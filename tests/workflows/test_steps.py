@@ -11,6 +11,9 @@ import actorflow as af
 from actorflow.tasks.execution import Attempt
 from actorflow.testing import VirtualSystem
 from actorflow.workflows.body.steps import TaskStep, hash_of
+from actorflow.workflows.node import runners
+from tests.queues.tasks import until
+from tests.workflows import tasks
 from tests.workflows.bodies import number
 
 STEPS = 50
@@ -126,3 +129,45 @@ def test_short_arguments_stand_for_themselves_and_long_ones_have_a_digest():
     long = b"[[" + b"1," * 50 + b"1],{}]"
     assert len(hash_of(long)) == 16
     assert hash_of(long) != hash_of(long.replace(b"1", b"2"))
+
+
+@af.workflow
+async def many_that_wait(count: int) -> list[str]:
+    """Have many steps run that wait for the gate."""
+    return await af.gather([tasks.wait_for_gate.submit() for _ in range(count)])
+
+
+def test_plain_steps_that_are_too_many_wait_for_a_runner(monkeypatch):
+    monkeypatch.setattr(runners, "MOST", 2)
+    with af.ActorSystem("steps", store="memory:") as system:
+        run = system.start(many_that_wait, 5)
+        for _ in range(2):
+            assert tasks.begun.acquire(timeout=LIMIT)
+        node = system.run_node
+        assert node is not None
+        until(lambda: len(node.places.waiting) == 3, LIMIT)
+        assert not tasks.begun.acquire(blocking=False)  # of the others none was given to a runner
+        tasks.gate.set()
+        assert run.result(timeout=LIMIT) == ["open"] * 5
+
+
+@af.workflow
+async def goes_on_without(count: int) -> list[object]:
+    """Give a step up that hangs, and take others."""
+    try:
+        await tasks.wait_for_gate.options(timeout=0.05).submit()
+    except af.TaskTimeout:
+        seen: list[object] = ["given up"]
+    return seen + [await number.submit(n) for n in range(count)]
+
+
+def test_a_plain_step_that_is_given_up_leaves_its_place_to_another_runner(monkeypatch):
+    monkeypatch.setattr(runners, "MOST", 1)
+    with af.ActorSystem("steps", store="memory:") as system:
+        run = system.start(goes_on_without, 3)
+        assert run.result(timeout=LIMIT) == ["given up", [0], [1], [2]]  # while the thread of the first one hangs
+        node = system.run_node
+        assert node is not None
+        tasks.gate.set()
+        until(lambda: not node.places.given_up, LIMIT)
+        assert system.start(many_that_wait, 3).result(timeout=LIMIT) == ["open"] * 3
