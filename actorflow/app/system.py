@@ -202,6 +202,8 @@ class ActorSystem(StoredSystem):
         for claimer, future in zip(claimers, drained, strict=True):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
         for source in list(self.memory_runs.values()):
+            if not hasattr(source, "runner"):  # it has just begun: its actor is refused, or ends with the others
+                continue
             claimers.append(source.runner)
             drained.append(Future())
             self.scheduler.post(source.runner, Call("drain", (), {}), drained[-1])

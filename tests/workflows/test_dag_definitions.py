@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import actorflow as af
+from actorflow.workflows.dag.memory_run import MemoryRun
+from actorflow.workflows.dag.runner import DagRunner
 
 from .tasks import add, double, fail, nothing, numbers, one
 
@@ -223,6 +227,28 @@ def test_two_runs_of_one_id_are_not_under_way_at_once():
         tasks.gate.set()
         run.result(timeout=60)
         system.start(dag).result(timeout=60)
+
+
+def test_a_run_of_the_same_id_can_be_started_once_the_result_of_the_last_is_there(monkeypatch):
+    dag = af.Dag("etl").options(id="etl-1")
+    dag.add(one)
+    may_end, finish_at_once, settle, known = threading.Event(), DagRunner.finish, MemoryRun.settle, []
+
+    def finish(self):
+        assert may_end.wait(60)
+        finish_at_once(self)
+
+    def settle_and_look(run):
+        run._over._wakes.insert(0, lambda: known.append(dict(system.memory_runs)))  # before any other hears of it
+        settle(run)
+
+    monkeypatch.setattr(DagRunner, "finish", finish)
+    monkeypatch.setattr(MemoryRun, "settle", settle_and_look)
+    with af.ActorSystem("test") as system:
+        for _ in range(3):
+            assert len(system.start(dag).result(timeout=60)) == 1
+        may_end.set()
+    assert known == [{}, {}, {}]
 
 
 def test_a_results_object_tells_of_nodes_that_are_none(dag):

@@ -60,7 +60,10 @@ class MemoryRun(Run[Results]):
 
     def start(self) -> None:
         """Start the actor of the run."""
-        self.runner: ActorRef[Any] = self._system.spawn(child(DagRunner, self._runtime).options(name=f"run {self.id}"))
+        name = f"run {self.id}"
+        if self._system.root.find(name) is not None:  # of a run of that id that is over: its actor may still end
+            name = f"{name} ({next(NUMBERS)})"
+        self.runner: ActorRef[Any] = self._system.spawn(child(DagRunner, self._runtime).options(name=name))
         self._over._target = self.runner
         self.runner.cast(DagRunner.begin, self._records)
 
@@ -68,11 +71,11 @@ class MemoryRun(Run[Results]):
         """Give the result, or the error, to the threads that wait."""
         progress = self.looks.progress
         self.ended = progress.now()
+        self._system.memory_runs.pop(self.id, None)  # first: who has the result may start the next of that id
         if progress.status == "completed":
             self._over._settle(Results(self.dag, progress.results), None)
         else:
             self._over._settle(None, error_of(self.id, progress.error))
-        self._system.memory_runs.pop(self.id, None)
 
     @property
     def _future(self) -> Future[Any]:
