@@ -337,7 +337,26 @@ async def asking_async() -> list[Any]:
     return [first, seen, await beside[1], await mine, legs, await number.submit(9)]
 
 
+@af.workflow
+def exposes() -> list[Any]:
+    """Expose how far it is, and let a branch do so, too."""
+    done: list[int] = []
+    af.expose("done", lambda: list(done))
+
+    def leg(k: int) -> None:
+        af.expose(f"leg {k}", lambda: k)
+        done.extend(number(k))
+
+    legs = [af.branch(leg, k) for k in (2, 1)]
+    done.extend(number(0))
+    af.sleep(0.001)
+    for one in legs:
+        one.get()
+    return done
+
+
 BODIES = [
+    exposes,
     *(patches, asking, asking_async),
     *(branched, branched_async, nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps),
     *(parent, parent_async),

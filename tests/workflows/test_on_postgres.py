@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 import actorflow as af
 from actorflow.workflows.workflow import WORKFLOWS
 from tests.core.actors import until
-from tests.workflows.bodies import Approved, parent
+from tests.workflows.bodies import Approved, branched, branched_async, parent, parent_async, patches
 from tests.workflows.test_children import holds, waits
 from tests.workflows.test_parked import define, first, right, wrong
 from tests.workflows.test_trying_again import BROKEN, failed, outer, three
@@ -40,6 +42,19 @@ def test_runs_have_families_turns_and_other_tries_on_a_server(postgres_server):
             system.get_run("child").result(timeout=LONG)
         with pytest.raises(af.RunCancelled, match="deadline"):
             system.start(waits.options(deadline=0.2), "late").result(timeout=LONG)
+
+
+def test_runs_have_branches_patches_and_schedules_on_a_server(postgres_server):
+    with postgres_server.store() as database, af.ActorSystem("runs", store=database) as system:
+        for body in (branched, branched_async, patches, parent_async):
+            assert system.start(body).result(timeout=LONG)
+        begin = dt.datetime(2026, 3, 1, 5, tzinfo=dt.UTC)
+        schedule = system.cron("0 6 * * *", patches, name="daily")
+        runs = schedule.backfill(begin, begin + dt.timedelta(days=3))
+        assert [run.id for run in runs] == [f"daily@2026-03-0{day}T06:00:00Z" for day in (1, 2, 3)]
+        for run in runs:
+            assert run.result(timeout=LONG)[-1] == 4
+        assert [run.id for run in schedule.backfill(begin, begin + dt.timedelta(days=3))] == [run.id for run in runs]
 
 
 def test_runs_are_paused_and_parked_and_tried_again_on_a_server(postgres_server):
