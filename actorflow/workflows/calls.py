@@ -22,7 +22,7 @@ from actorflow.workflows.body.body_execution import ContinuedAsNew
 from actorflow.workflows.body.branch import Branch, current_branch
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.body.gathering import BodyFuture, Gathered
-from actorflow.workflows.body.steps import SignalStep
+from actorflow.workflows.body.timed_steps import SignalStep
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.body import Body

@@ -35,6 +35,12 @@ with next as materialized (
 )
 update actorflow.run as run set state = 0, wake = null from next where run.id = next.id;
 
+-- name: newest
+select created from actorflow.run order by id desc limit 1;
+
+-- name: set_back
+update actorflow.run set wake = wake - :by where state = 1 and wake is not null and wake > :now;
+
 -- name: next_wake
 select min(wake) from actorflow.run where state in (1, -1) and wake is not null;
 

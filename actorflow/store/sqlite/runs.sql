@@ -28,6 +28,12 @@ returning id, name, workflow, version, hash, parent, parent_step, priority, key,
 update af_run set state = 0, wake = null
 where id in (select id from af_run where state in (1, -1) and wake is not null and wake <= :now order by wake limit :limit);
 
+-- name: newest
+select created from af_run order by id desc limit 1;
+
+-- name: set_back
+update af_run set wake = wake - :by where state = 1 and wake is not null and wake > :now;
+
 -- name: next_wake
 select min(wake) from af_run where state in (1, -1) and wake is not null;
 

@@ -22,7 +22,8 @@ from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.sends import Sends, TellStep
-from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
+from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, arguments_of
+from actorflow.workflows.body.timed_steps import TimerStep
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, RunLost, RunRecord, misfit_of
 
@@ -224,9 +225,8 @@ class Body:
         """Note that the run is cancelled, and have the steps told that are under way."""
         self.is_cancelled = True
         with self.lock:
-            for step in self.open.values():
-                if step.cancel() and step.is_launched:
-                    self.launch_again(step)
+            for step in [one for one in self.open.values() if one.cancel() and one.is_launched]:
+                self.launch_again(step)
         self.launch()
 
     def launch_again(self, step: Step) -> None:
@@ -445,6 +445,6 @@ class Body:
 
     def next_wake(self) -> float | None:
         """Return when the first of its timers is due, or its deadline."""
-        times = [getattr(step, "due", None) for step in self.open.values()]
-        times.append(None if self.has_cancel else self.run.deadline)
-        return min((time for time in times if time is not None), default=None)
+        times = [self.node.now() + left for step in self.open.values() if (left := step.left) is not None]
+        times += [] if self.has_cancel or self.run.deadline is None else [self.run.deadline]
+        return min(times, default=None)

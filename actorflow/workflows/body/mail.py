@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
+from actorflow.store.error_json import name_of_class
 from actorflow.workflows.rows.records import RESULT
 
 if TYPE_CHECKING:
     from actorflow.durable.rows.answers import StepEnded
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
-    from actorflow.workflows.body.steps import SignalStep
+    from actorflow.workflows.body.timed_steps import SignalStep
     from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.signals import ChildEnded
 
@@ -35,6 +36,7 @@ class Returned:
     is_given: bool = False
 
 
+SHOWN = 5  # classes of signals that a warning names
 AGAIN = 2  # the attempt in the record of a wait that was given a signal which another one has returned
 
 
@@ -143,6 +145,12 @@ class Mail:
             if wait in self._waits:
                 self._waits.remove(wait)
                 self._body.arrive(wait.record(RESULT, None, None))
+
+    def untaken(self) -> list[str]:
+        """Return the classes of the signals that no wait has taken, a few of them."""
+        with self._body.lock:
+            signals = [signal for _, signal, _ in self._signals] + [one.signal for one in self._returned]
+        return list(dict.fromkeys(name_of_class(type(signal)) for signal in signals))[:SHOWN]
 
     def drop(self, wait: SignalStep) -> None:
         """Give a wait no signal any more."""

@@ -21,7 +21,8 @@ from actorflow.tasks.current import CURRENT_BODY
 from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.workflows.body.body_execution import BodyExecution
 from actorflow.workflows.body.branch import Branch
-from actorflow.workflows.body.steps import StepFuture, TimerStep
+from actorflow.workflows.body.steps import StepFuture
+from actorflow.workflows.body.timed_steps import TimerStep
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.async_body import AsyncBody
@@ -145,7 +146,8 @@ class RunLoop(asyncio.AbstractEventLoop):
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Have the timer leave no record, if it has none yet: nobody hears of it."""
         assert isinstance(handle, RunTimer)
-        handle.step.drop()
+        if not self.body.is_over:  # else its frames end, and it is there when the run is loaded again
+            handle.step.drop()
 
     def time(self) -> float:
         """Return the time of the body's clock: of the last record that it has heard of."""

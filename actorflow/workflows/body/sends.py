@@ -17,7 +17,8 @@ from actorflow.errors import AskTimeout, DefinitionError
 from actorflow.store.error_json import write_error
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
-from actorflow.workflows.body.steps import LONGEST_NAP, NOTHING, Step, error_of
+from actorflow.workflows.body.steps import NOTHING, Step, error_of
+from actorflow.workflows.body.timed_steps import LONGEST_NAP, TimedStep
 from actorflow.workflows.rows.records import ASKED, RESULT, TOLD
 
 if TYPE_CHECKING:
@@ -48,23 +49,19 @@ class TellStep(Step):
         return self.record(TOLD, None, None)
 
 
-class AskStep(Step):
+class AskStep(TimedStep):
     """An ask: it is made once, and answered by mail.
 
     Attributes:
         was_sent: the message is in the mailbox of the actor, or was handled.
-        due: when the wait for the answer is over; None: it has no end.
-        seconds: how long the code wants to wait.
         is_ended: its end is in the journal.
     """
 
-    __slots__ = ("due", "is_ended", "letter", "seconds", "was_sent")
+    __slots__ = ("is_ended", "letter", "was_sent")
 
     def __init__(self, body: Body, identity: Identity, start: int, letter: Letter) -> None:
-        super().__init__(body, identity, start, digest_of(letter))
+        super().__init__(body, identity, start, digest_of(letter), None)
         self.letter = letter
-        self.due: float | None = None
-        self.seconds = 0.0
         self.was_sent = self.is_ended = False
 
     @property
@@ -84,9 +81,8 @@ class AskStep(Step):
 
     def limit(self, seconds: float) -> None:
         """Have the wait end in so many seconds of the body's clock; a second limit counts if it is over earlier."""
-        due = self.body.now + seconds
-        if self.due is None or due < self.due:
-            self.due, self.seconds = due, seconds
+        if self.due is None or self.body.now + seconds < self.due:
+            self.set_time(seconds)
             if self.is_launched:
                 self.look()
 
@@ -97,10 +93,9 @@ class AskStep(Step):
 
     def look(self) -> None:
         """End the wait if its time is over."""
-        due, node = self.due, self.body.node
-        if due is None or self.is_over:
+        left, node = self.left, self.body.node
+        if left is None or self.is_over:
             return
-        left = due - node.now()
         if left > 0:
             node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
         elif self._ends():

@@ -1,4 +1,4 @@
-"""Steps: what a body has begun and has not heard the end of: tasks, timers, and waits for signals."""
+"""Steps: what a body has begun and has not heard the end of; and those that are tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CRASHES: Final = 3  # processes that a step may kill
 LACK_SECONDS: Final = 1.0  # until a step is tried again that this process lacked a resource for
-LONGEST_NAP: Final = 60.0  # seconds; a longer timer looks at the clock on the way: somebody may set it
 
 
 class StepFuture(BodyFuture):
@@ -74,6 +73,11 @@ class Step:
         """Whether the run does not end before it has ended."""
         return self.is_work
 
+    @property
+    def left(self) -> float | None:
+        """The seconds until it ends by itself; None: it does not."""
+        return None
+
     def cancel(self) -> bool:
         """Note that the run was cancelled while it was under way; return whether it has to be launched once more."""
         return False
@@ -103,91 +107,6 @@ class Step:
         """Return a record of this step, without its place yet."""
         at = self.body.node.clock()
         return RunRecord(0, self.identity, self.start, kind, self.hash, value, error, attempt, began, at)
-
-
-class TimerStep(Step):
-    """A timer: its time counts from the last record that the body has heard of, so it is the same in a replay."""
-
-    __slots__ = ("due",)
-
-    def __init__(self, body: Body, identity: Identity, start: int, seconds: float) -> None:
-        super().__init__(body, identity, start, None)
-        self.due: float | None = body.now + seconds
-
-    def launch(self) -> None:
-        """Wait for the time."""
-        if self.due is not None:
-            self.body.node.tell_wait(self)
-            self.wait()
-
-    def wait(self) -> None:
-        """Fire if the time has come, else look again later."""
-        if self.due is None:
-            return
-        left = self.due - self.body.node.now()
-        if left > 0:
-            self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
-        else:
-            self.fire()
-
-    def drop(self) -> bool:
-        """Leave no record, if there is none yet: nobody waits any more."""
-        self.due = None
-        return False
-
-    def look(self) -> None:
-        """Fire if the time has come; the clock may have been set meanwhile."""
-        if not self.body.is_over:
-            self.wait()
-
-    def fire(self) -> None:
-        """Note the end of the time."""
-        if self.identity in self.body.open:
-            self.body.arrive(self.record(RESULT, None, None))
-
-
-class SignalStep(Step):
-    """A wait for a signal of a class, in the order of their commits; with a timeout, the wait may end without one."""
-
-    __slots__ = ("due", "is_dropped", "kind")
-
-    def __init__(self, body: Body, identity: Identity, start: int, kind: type[Any], timeout: float | None) -> None:
-        super().__init__(body, identity, start, None)
-        self.kind = kind
-        self.due = None if timeout is None else body.now + timeout
-        self.is_dropped = False
-
-    def launch(self) -> None:
-        """Take a signal that is there, or wait for one."""
-        if not self.is_over() and not self.body.mail.take(self):
-            self.body.node.tell_wait(self)
-            self.look()
-
-    def drop(self) -> bool:
-        """Take no signal, and leave no record, if there is none yet: nobody waits any more."""
-        self.is_dropped = True
-        self.due = None
-        self.body.mail.drop(self)
-        return False
-
-    def hear(self, record: RunRecord) -> None:
-        """Set the future; if nobody waits any more, the signal is for the next wait."""
-        self.body.mail.heard(record, is_dropped=self.is_dropped)
-        super().hear(record)
-
-    def look(self) -> None:
-        """End the wait if its time is over."""
-        if self.due is None or self.is_over():
-            return
-        left = self.due - self.body.node.now()
-        if left > 0:
-            self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
-        else:
-            self.body.mail.give_up(self)
-
-    def is_over(self) -> bool:
-        """Say whether the end of the wait is recorded, or the code is over."""
-        return self.is_dropped or self.body.is_over or self.identity not in self.body.open
 
 
 class TaskStep(Step):

@@ -28,6 +28,8 @@ PART: Final = 64  # runs that are taken in one transaction
 CLOCK_SECONDS: Final = 60.0  # between two looks, as somebody may set the clock
 PRUNE_SECONDS: Final = 60.0  # between two looks for runs that were kept their time
 STORE_SECONDS: Final = 1.0
+SET_BACK_SECONDS: Final = 1.0  # by which the clock must have been set back to be noticed
+SKEW_SECONDS: Final = 60.0  # by which the newest run may be ahead of the clock; else that was wrong when it was started
 
 
 class Runs(Actor, intensity=10, period=10.0):
@@ -39,6 +41,7 @@ class Runs(Actor, intensity=10, period=10.0):
         self.timer: Timer | None = None
         self.pruned_at = -math.inf  # by the clock that nobody sets
         self.tried: dict[str, AnyWorkflow] = {}  # definitions that have tried the parked runs of their workflow
+        self.seen: tuple[float, float] | None = None  # the time, by the clock and by the one that nobody sets
         self.is_doubtful = True  # this node may have runs not loaded: of a commit in doubt, or its forerunner's
 
     def on_start(self) -> None:
@@ -72,6 +75,7 @@ class Runs(Actor, intensity=10, period=10.0):
         if node.is_closed or node.scheduler.draining:
             return
         try:
+            self.look_at_clock()
             if self.is_doubtful:
                 self.adopt()
             free = self.free_keys()
@@ -89,6 +93,23 @@ class Runs(Actor, intensity=10, period=10.0):
         times = [time for time in (free, None if row is None else row[0]) if time is not None]
         if times:
             self.look_in(min(max(0.0, min(times) - node.now()), CLOCK_SECONDS))
+
+    def look_at_clock(self) -> None:
+        """Have runs that wait for a time wake earlier if the clock was set back: too early does no harm."""
+        node = self.node
+        now, monotonic = node.now(), node.scheduler.clock.monotonic()
+        if self.seen is not None:
+            back = self.seen[0] + monotonic - self.seen[1] - now
+            is_back = back > SET_BACK_SECONDS
+        else:
+            row = node.store.read(lambda tx: tx.one("runs.newest"))
+            back = 0.0 if row is None else row[0] - now
+            is_back = back > SKEW_SECONDS
+        if is_back:
+            logger.warning("The clock was set back by %.0f s: runs that wait for a time look at it anew", back)
+            node.store.write(lambda tx: tx.run("runs.set_back", {"by": back, "now": now}))
+            node.set_back = back
+        self.seen = now, monotonic
 
     def look_in(self, seconds: float) -> None:
         """Look again in some seconds."""

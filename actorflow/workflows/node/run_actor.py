@@ -20,8 +20,8 @@ from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.body_execution import ContinuedAsNew, cancelled
 from actorflow.workflows.body.exposed import Answer, answer
-from actorflow.workflows.body.steps import LONGEST_NAP
 from actorflow.workflows.body.sync_body import SyncBody
+from actorflow.workflows.body.timed_steps import LONGEST_NAP
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
 from actorflow.workflows.rows.records import RENEWED
 from actorflow.workflows.signals import CancelRun, ChildEnded, PauseRun, QueryRun
@@ -85,6 +85,7 @@ class RunActor(Actor):
         self.body = body
         self.is_ending = self.is_unloaded = False
         self.questions: list[Question] = []
+        self.deadline: float | None = None
 
     def on_start(self) -> None:
         """Load the mail, and begin the code."""
@@ -169,7 +170,10 @@ class RunActor(Actor):
         body = self.body
         if body.run.deadline is None or body.has_cancel:
             return
-        left = body.run.deadline - self.node.now()
+        left, clock = body.run.deadline - self.node.now(), self.node.scheduler.clock
+        if self.deadline is None:  # by the clock that nobody sets, should the other one have been ahead
+            self.deadline = clock.monotonic() + min(left, body.run.deadline - body.run.created)
+        left = min(left, self.deadline - clock.monotonic())
         if left > 0:
             self.ctx.after(min(left, LONGEST_NAP), self.watch_deadline)
         else:

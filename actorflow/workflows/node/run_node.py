@@ -79,6 +79,7 @@ class RunNode:
         self.keep_ids: float = home.settings.keep_run_ids
         self.calendar: Any = None  # of schedules; a RunCalendar once one was declared
         self.is_closed = False
+        self.set_back = 0.0  # seconds by which the clock was ahead, before it was set right
         self.kinds: tuple[Callable[..., Body], Callable[..., Body]] = (SyncBody, AsyncBody)
         self.places = RunnerPlaces()
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
@@ -298,6 +299,13 @@ class RunNode:
             self.forget(body)
             self.look()
             return
+        untaken = body.mail.untaken()
+        if untaken and status != "cancelled":
+            logger.warning(
+                "Run %s is %s, and its code has not taken signals that were sent to it: %s. A signal is kept until the "
+                "code waits for its class",
+                *(body.run.name, status, ", ".join(untaken)),
+            )
         self.tell(status, body.run.name)
         self.forget(body)
 
