@@ -17,8 +17,8 @@ from actorflow.queues.node.claimer import Claimer
 from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.queues.queue import Queue
 from actorflow.queues.retention import JOBS, taking_over
-from actorflow.tasks.options import STORABLE, is_text
-from actorflow.text import plural, text_of
+from actorflow.tasks.options import check_queue_name
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -85,9 +85,7 @@ def check_queue(
     durability: Durability | None,
 ) -> None:
     """Refuse arguments of a queue that make no sense."""
-    if not isinstance(name, str) or not is_text(name) or "/" in name:
-        msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
-        raise DefinitionError(msg)
+    check_queue_name(name if name is not None else "")
     if name.startswith(RESERVED):
         msg = f"queue name {name!r}: names that begin with {RESERVED!r} stand for the runs of workflows"
         raise DefinitionError(msg)

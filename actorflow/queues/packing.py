@@ -39,6 +39,12 @@ def pack(local: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[st
     if not isinstance(task, AnyTask):
         msg = f"enqueue({task!r}): give a task, a function under @af.task"
         raise DefinitionError(msg)
+    if task.job_options.queue not in {None, local.name}:
+        msg = (
+            f"{task.name}.options(queue={task.job_options.queue!r}) is enqueued into {local.name!r}: the option is for "
+            "steps of workflows, and a job has the queue that enqueues it"
+        )
+        raise DefinitionError(msg)
     TASKS.setdefault(task.name, task)
     payload = encode_call(task, args, kwargs)
     if len(payload) > local.payload_limit:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -46,6 +51,40 @@ class StepStarter:
 
 
 CURRENT_BODY: ContextVar[StepStarter | None] = ContextVar("actorflow.body", default=None)
+
+# Threads that code of a body has started, and the run: tasks that are called there are no steps of it.
+STRAY: Final[WeakKeyDictionary[threading.Thread, str]] = WeakKeyDictionary()
+
+
+def watch_threads() -> None:
+    """Have threads noted that code of bodies starts from now on: context variables do not tell of these."""
+    plain = threading.Thread.start
+    if getattr(plain, "notes_bodies", False):
+        return
+
+    @functools.wraps(plain)
+    def start(self: threading.Thread) -> None:
+        body = CURRENT_BODY.get()
+        if body is not None:
+            STRAY[self] = str(body)
+        plain(self)
+
+    start.notes_bodies = True  # type: ignore[attr-defined]
+    threading.Thread.start = start  # type: ignore[method-assign]
+
+
+def warn_stray(task: str) -> None:
+    """Log that a task is called in a thread that code of a body has started, once a thread."""
+    if CURRENT.get() is not None:  # a thread of the runtime, which a body was the first to need
+        return
+    run = STRAY.pop(threading.current_thread(), None)
+    if run is not None:
+        logger.error(
+            "%s is called in a thread that the body of %s has started: it is no step there, is not recorded, and runs "
+            "again in each replay. Begin steps beside each other by task.submit(...) or af.branch(...) in the body",
+            task,
+            run,
+        )
 
 
 class Current:

@@ -39,6 +39,7 @@ class CallKeywords(TypedDict, total=False):
 class JobKeywords(CallKeywords, total=False):
     """Options of one job, for type checkers; `JobOptions` explains them, and has the same fields."""
 
+    queue: str | None
     delay: float
     due: dt.datetime | None
     unique: str | None
@@ -91,6 +92,7 @@ class JobOptions(CallOptions):
         priority: the smallest goes first.
         key: the key under which the queue's `per_key` limits count it.
         tags: words to find it by.
+        queue: of a step of a workflow: name of the queue of which it is a job.
         delay: seconds until it may run.
         due: the time from which on it may run, with its zone; in place of a delay.
         unique: at most one live job of the queue has it.
@@ -103,6 +105,7 @@ class JobOptions(CallOptions):
         conn: your own connection to the store's database: the job is in it when your transaction commits.
     """
 
+    queue: str | None = None
     delay: float = 0.0
     due: dt.datetime | None = None
     unique: str | None = None
@@ -115,6 +118,7 @@ class JobOptions(CallOptions):
 
     def __post_init__(self) -> None:
         CallOptions.__post_init__(self)  # with slots, super() finds no class
+        check_queue_name(self.queue)
         check_type("unique", self.unique, str | None)
         check_text("unique", self.unique)
         check_type("at_most_once", self.at_most_once, bool)
@@ -130,6 +134,17 @@ class JobOptions(CallOptions):
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
         check_known(options, NAMES)
         return dataclasses.replace(self, **options)
+
+
+def check_queue_name(name: Any) -> None:
+    """Refuse a name that no queue has.
+
+    Raises:
+        DefinitionError: it is no text that all databases can hold, or has a "/".
+    """
+    if name is not None and (not isinstance(name, str) or not is_text(name) or "/" in name):
+        msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
+        raise DefinitionError(msg)
 
 
 def check_seconds(name: str, value: Any, *, zero: bool) -> None:

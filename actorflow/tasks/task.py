@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeA
 from actorflow.core.actors.traits import check_type
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
-from actorflow.tasks.current import CURRENT_BODY, StepStarter
+from actorflow.tasks.current import CURRENT_BODY, STRAY, StepStarter, warn_stray
 from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_text
 from actorflow.tasks.retry import ONCE, Retry
 from actorflow.text import text_of
@@ -115,6 +115,8 @@ class AnyTask:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the plain function; in the body of a workflow, run it as the next step."""
         body = CURRENT_BODY.get()
+        if STRAY and body is None:
+            warn_stray(self.name)
         return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)
 
     def _body(self, call: str) -> StepStarter:
@@ -188,6 +190,8 @@ class Task(CallableTask[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function; in the body of a workflow, run it as the next step."""
         body = CURRENT_BODY.get()
+        if STRAY and body is None:
+            warn_stray(self.name)
         return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)  # type: ignore[no-any-return]
 
     # Not `self: Task[[T1], T2]`: mypy compares ParamSpecs invariantly, and a named parameter is no `[T1]`.
@@ -215,6 +219,8 @@ class AsyncTask(CallableTask[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Call the plain function; in the body of a workflow, return a coroutine that runs the next step."""
         body = CURRENT_BODY.get()
+        if STRAY and body is None:
+            warn_stray(self.name)
         return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)  # type: ignore[no-any-return]
 
     def map(

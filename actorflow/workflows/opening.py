@@ -15,7 +15,9 @@ from actorflow.durable.opening import runtime_of
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError
+from actorflow.queues.retention import JOBS, taking_over
 from actorflow.store.codec import check_size
+from actorflow.tasks.current import watch_threads
 from actorflow.tasks.options import check_text
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.node.claiming import Runs
@@ -51,13 +53,18 @@ def node_of(home: Any) -> RunNode:
 
 def _make(home: Any, durable: Any) -> RunNode:
     if home.run_node is None:
+        watch_threads()
         node = RunNode(home, durable)
         node.runners = home.spawn(child(Runners, node.places).options(name="steps", restart="permanent"))
         node.pruner = home.spawn(child(RunPruner, node).options(name="old-runs", restart="permanent"))
+        if not home.local_queues:  # else the first of them tells of jobs of dead nodes
+            home.store.members.register(JOBS, taking_over(home.store, lambda _moved, news: home.waits.announce(news)))
+        home.waits.posted, home.waits.doubted = durable.announce, node.doubt_mail  # first: loaded runs are to hear
         node.runs = home.spawn(child(Runs, node).options(name="runs", restart="permanent"))
         home.store.members.register("runs", heir_of(home.store, node.look))
         home.store.watch(node.look)
         durable.hear_of_runs = node.look
+        node.look()  # mail may have come since its first look
         home.run_node = node  # last: an interruption leaves none that hears nothing
     return cast("RunNode", home.run_node)
 

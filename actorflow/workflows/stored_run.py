@@ -11,7 +11,15 @@ from actorflow.core.actors.traits import check_type
 from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
-from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed, StepFailed
+from actorflow.errors import (
+    AskTimeout,
+    DeadlockError,
+    DefinitionError,
+    OutcomeUnknown,
+    RunCancelled,
+    RunFailed,
+    StepFailed,
+)
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
@@ -22,7 +30,7 @@ from actorflow.workflows.node.asking import ask
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
-from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
+from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo
 from actorflow.workflows.signals import CancelRun
@@ -130,6 +138,12 @@ class StoredRun(Run[R_co]):
                 found = self._store.read(self._outcome)
                 if found[0] in FINAL:
                     return self._value(*found)
+                if self._store.is_held_here:
+                    msg = (
+                        f"run {self.id} cannot end while this task has a transaction() open, as nothing is written "
+                        "meanwhile: wait for it before, or in another task"
+                    )
+                    raise DeadlockError(msg)
                 left = None if timeout is None else began + timeout - waits.clock.monotonic()
                 if left is not None and left <= 0:
                     msg = f"run {self.id} is not over after {timeout} s: it is {found[0]}"
@@ -287,21 +301,29 @@ class StoredRun(Run[R_co]):
             send_within(self._node, execution, self.id, letter, id, end)
             return True
 
+        is_held = self._store.is_held_here  # in the transaction of a task: nobody hears before that is committed
+
         def work(transaction: Transaction) -> None:
             if not put(transaction, runtime, self.id, letter, id, end):
                 raise self._missing()
+            if is_held:
+                transaction.after_commit(lambda: self._sent(letter))
 
         try:
             self._store.write(work)
         except OutcomeUnknown:
             self._node.doubt_mail()
             raise
+        if not is_held:
+            self._sent(letter)
+        return letter.is_put
+
+    def _sent(self, letter: Letter) -> None:
         if letter.is_put:
-            runtime.announce(letter)
+            self._node.durable.announce(letter)
             if self.id not in self._node.bodies:
                 self._node.look()
         self._waits.ended([self.id])
-        return letter.is_put
 
     def _end_unbegun(self, transaction: Transaction) -> bool:
         return end_unbegun(transaction, self._node, self.id)
@@ -310,9 +332,12 @@ class StoredRun(Run[R_co]):
 def steps_of(records: Iterable[RunRecord]) -> Iterator[StepInfo]:
     """Yield the steps that records of a workflow tell of."""
     tries: dict[Identity, list[FailedTry]] = {}
+    asked: dict[Identity, float] = {}  # when jobs were enqueued, and messages sent
     for record in records:
         began = record.at if record.began is None else record.began
-        if record.kind == ATTEMPT:
+        if record.kind == ASKED:
+            asked[record.identity] = record.at
+        elif record.kind == ATTEMPT:
             tries.setdefault(record.identity, []).append(FailedTry(began, record.at, error_in(record)))
         elif record.kind not in NO_STEP:
             branch, name, occurrence = record.identity
@@ -321,7 +346,7 @@ def steps_of(records: Iterable[RunRecord]) -> Iterator[StepInfo]:
                 name if record.began is not None else "",
                 "completed" if record.error is None else "failed",
                 error=None if record.error is None else error_in(record),
-                ready=record.began,
+                ready=asked.pop(record.identity, record.began),
                 started=record.began,
                 ended=record.at,
                 attempts=record.attempt,

@@ -355,9 +355,37 @@ def exposes() -> list[Any]:
     return done
 
 
+@af.workflow
+def enqueues() -> list[Any]:
+    """Have steps that are jobs, in a row, beside each other, and beside steps here."""
+    job = number.options(queue="jobs")
+    first = job(1)
+    beside = [number_async.options(queue="jobs").submit(2), number.submit(3), job.submit(4)]
+    try:
+        boom.options(queue="jobs")("no")
+    except af.StepFailed as error:
+        caught = str(error)
+    some = job.map(range(4), limit=2)
+    return [first, [future.get() for future in beside], caught, some.get(), number(5)]
+
+
+@af.workflow
+async def enqueues_async() -> list[Any]:
+    """The same, async."""
+    job = number.options(queue="jobs")
+    first = await job.submit(1)
+    beside = [number_async.options(queue="jobs").submit(2), number.submit(3), job.submit(4)]
+    try:
+        await boom.options(queue="jobs").submit("no")
+    except af.StepFailed as error:
+        caught = str(error)
+    some = job.map(range(4), limit=2)
+    return [first, [*await af.gather(beside)], caught, await some, await number.submit(5)]
+
+
 BODIES = [
     exposes,
-    *(patches, asking, asking_async),
+    *(patches, asking, asking_async, enqueues, enqueues_async),
     *(branched, branched_async, nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps),
     *(parent, parent_async),
 ]

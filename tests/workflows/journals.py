@@ -20,6 +20,7 @@ def system(seed: int) -> Iterator[af.ActorSystem]:
     """A system in virtual time on a store of its own, whose time is always the same at its begin."""
     with VirtualSystem("test", seed=seed) as running:
         running.spawn(af.child(Oracle).options(name="oracle"))
+        running.queue("jobs", workers=2)
         SYSTEMS[:] = [running]
         yield running
 

@@ -65,6 +65,7 @@ TAKEN = {
     "random": (lambda s: af.random().random(), lambda s: af.random().random()),
     "uuid": (lambda s: str(af.uuid()), lambda s: str(af.uuid())),
     "done": (lambda s: number.submit(1).done(), lambda s: number.submit(1).done()),
+    "job": (lambda s: number.options(queue="jobs")(1), lambda s: number.options(queue="jobs").submit(1)),
     "ask of a durable actor": (lambda s: s.kept.ask("x"), lambda s: s.kept.ask("x", block=False)),
     "ask with a timeout": (lambda s: s.kept.ask("x", timeout=30), None),
     "call of a durable actor": (lambda s: s.kept.call(Kept.count).get(), lambda s: s.kept.call(Kept.count)),
@@ -159,7 +160,7 @@ def system():
         system.echo = system.spawn(Echo)
         system.cpu = system.pool("cpu", workers=1)
         system.kept = system.spawn(af.child(Kept).options(name="kept"))
-        system.jobs = system.queue("jobs")
+        system.jobs = system.queue("jobs", workers=1)
         system.jobs.enqueue(number, 1)
         system.start(other.options(id="other"))
         SYSTEM[:] = [system]

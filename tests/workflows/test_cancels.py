@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 import actorflow as af
+from actorflow.core.drivers.world import World
 from actorflow.testing import VirtualSystem
 from tests.workflows.bodies import Approved, number
 
@@ -148,3 +150,74 @@ def test_a_cancel_right_after_any_step_of_the_system_is_heard_once(workflow, ste
         with pytest.raises(af.RunCancelled):
             run.result(timeout=30)
     assert len(CLEANED) <= 1
+
+
+@af.workflow
+async def swallows(log: str) -> None:
+    """Go on for ever, whatever is cancelled; steps that it runs first may take their time."""
+    try:
+        await af.timer(10_000)
+    except asyncio.CancelledError:
+        await slowly.submit(5.0)
+    while True:
+        try:
+            await af.signal(Approved)
+        except asyncio.CancelledError:
+            continue
+
+
+@af.task
+async def slowly(seconds: float) -> float:
+    """Take a while."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+def test_async_code_that_catches_its_cancel_and_waits_on_is_ended_and_reported(caplog) -> None:
+    with VirtualSystem(seed=5) as system:
+        run = system.start(swallows.options(id="stays"), "x")
+        system.sleep(1)
+        run.cancel()
+        system.sleep(4)
+        assert run.status == "running"  # its clean-up step takes five seconds
+        with pytest.raises(af.RunCancelled):
+            run.result(timeout=60)
+        assert run.status == "cancelled"
+        assert [step.status for step in run.steps] == ["completed"]
+        assert "Run stays: its code goes on after its cancel" in caplog.text
+
+
+def test_async_code_that_catches_its_cancel_is_ended_also_after_its_process_was_killed() -> None:
+    with World(seed=1) as world, af.open_store() as store:
+        a = VirtualSystem._within(world, "a", store=store)
+        b = VirtualSystem._within(world, "b", store=store)
+        try:
+            run = b.start(swallows.options(id="run"), "x")
+            b.sleep(1)
+            run.cancel()
+            b.sleep(5.5)
+            b._kill()
+            with pytest.raises(af.RunCancelled):
+                a.get_run("run").result(timeout=200)
+        finally:
+            b.stop()
+            a.stop()
+
+
+@af.workflow
+async def polls_on(log: str) -> None:
+    """Look at the time for ever."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+
+
+def test_async_code_that_catches_its_cancel_and_waits_for_time_has_a_minute() -> None:
+    with VirtualSystem(seed=5) as system:
+        run = system.start(polls_on, "x")
+        system.sleep(1.5)
+        run.cancel()
+        system.sleep(50)
+        assert run.status == "running"
+        with pytest.raises(af.RunCancelled):
+            run.result(timeout=60)

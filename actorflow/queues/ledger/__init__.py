@@ -4,11 +4,12 @@ Each function is a piece of work for one transaction. A running job belongs to a
 it names both: a late write, after another node has taken over, changes nothing and is told so.
 
 `records` (a claimed job, its outcome, the news of a transaction), `limits` (of a queue and of its keys), `chains` (the
-effect of an end on jobs behind it), `arrivals`, `claims`, `endings`, `takeovers` (of nodes that died), `commands`
-(cancel, queue again, remove), `schedules`.
+effect of an end on jobs behind it), `awaited` (ends that are mail), `arrivals`, `claims`, `endings`, `takeovers` (of
+nodes that died), `commands` (cancel, queue again, remove), `schedules`.
 """
 
 from actorflow.queues.ledger.arrivals import check_needs, number, put, put_many
+from actorflow.queues.ledger.awaited import await_end, forget
 from actorflow.queues.ledger.chains import cancel_queued, carry_on
 from actorflow.queues.ledger.claims import claim, claim_one, expire, first_ready, put_running, unknown
 from actorflow.queues.ledger.commands import (
@@ -39,6 +40,7 @@ __all__ = [
     "News",
     "Outcome",
     "ScheduleRow",
+    "await_end",
     "cancel",
     "cancel_each",
     "cancel_queued",
@@ -51,6 +53,7 @@ __all__ = [
     "end_alone",
     "expire",
     "first_ready",
+    "forget",
     "given_back",
     "interrupted",
     "keys_after",

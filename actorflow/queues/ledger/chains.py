@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from actorflow.errors import JobCancelled, PayloadError
+from actorflow.queues.ledger.awaited import NOBODY, tell_awaiting
 from actorflow.queues.ledger.limits import HELD, READY, RUNNING, enter, free_slot, limits_of
 from actorflow.queues.ledger.records import DEAD_SECONDS, FINAL, Counts, News
 from actorflow.store.codec import too_big
@@ -45,6 +46,9 @@ def spread(transaction: Transaction, ended: Iterable[End], now: float, news: New
         is_all = len(waiting) < news.room
         news.room -= len(waiting)
         for job, anyway in waiting:
+            if job == NOBODY:
+                tell_awaiting(transaction, id_, now, news)
+                continue
             end = tell(transaction, job, id_, "completed" if anyway else status, now, news, limit, counts)
             if end is not None:
                 work.append(end)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queues.ledger.arrivals import hold, tag_rows
+from actorflow.queues.ledger.awaited import tell_removed
 from actorflow.queues.ledger.chains import cancel_queued, members_of
 from actorflow.queues.ledger.limits import HELD, OVER, READY, Limits, enter, free_slot, limits_of
 from actorflow.queues.ledger.records import BATCH, DAY, FINAL, News
@@ -118,6 +119,7 @@ def purge(transaction: Transaction, ids: list[int], queue: str, now: float, news
     newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
     if newest is not None and newest[0] in ids:
         removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
+    tell_removed(transaction, ids, now, news)
     rows = transaction.all("jobs.purge", {"ids": json.dumps(ids)})
     clear_up(transaction, queue, rows, limits, now)
     return removed + len(rows), True

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import JobCancelled
+from actorflow.queues.ledger.awaited import tell_awaiting
 from actorflow.queues.ledger.chains import spread
 from actorflow.queues.ledger.limits import BEHIND, DUE, READY, Limits, free_slot, limits_of
 from actorflow.queues.ledger.records import DEAD_SECONDS, FINAL, Counts, News, Outcome
@@ -120,11 +121,16 @@ def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: 
     return bool(transaction.run("jobs.end", values))
 
 
-def end_alone(transaction: Transaction, owner: str, outcome: Outcome, now: float) -> bool:
-    """End a job, and nothing that follows from it: the last resort for one whose row is damaged."""
+def end_alone(transaction: Transaction, owner: str, outcome: Outcome, now: float, news: News) -> None:
+    """End a job, and no other that waits for it: the last resort for one whose row is damaged.
+
+    Runs that wait for the job hear of its end all the same.
+    """
     values = {"id": outcome.id, "owner": owner, "epoch": outcome.epoch, "status": outcome.status, "now": now}
     values |= {"error": outcome.error, "crashes": outcome.crashes, "keep": now + DEAD_SECONDS}
-    return bool(transaction.run("jobs.end", values))
+    news.begin()
+    if transaction.run("jobs.end", values):
+        tell_awaiting(transaction, outcome.id, now, news)
 
 
 def _queue_again(

@@ -9,6 +9,7 @@ from actorflow.errors import PayloadError
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
+    from actorflow.durable.rows.records import Letter
     from actorflow.store.transaction import Transaction
 
 
@@ -142,6 +143,7 @@ class News:
         ended: jobs that will not begin, with their tasks and statuses: they expired, waited for one that failed, or are
             the last of a group whose results are too big.
         duplicates: jobs that were there already, and were to be added.
+        letters: to runs: the ends of jobs that their steps wait for.
         room: how many jobs more the transaction may tell that others are over.
         is_unfinished: some are yet to be told; see `ledger.carry_on`.
     """
@@ -150,6 +152,7 @@ class News:
     queues: set[str] = field(default_factory=set)
     ended: list[tuple[int, str, str]] = field(default_factory=list)
     duplicates: set[int] = field(default_factory=set)
+    letters: list[Letter] = field(default_factory=list)
     room: int = PART
     is_unfinished: bool = False
 
@@ -159,6 +162,7 @@ class News:
         self.queues.clear()
         self.ended.clear()
         self.duplicates.clear()
+        self.letters.clear()
         self.room, self.is_unfinished = PART, False
 
 

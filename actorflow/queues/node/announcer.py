@@ -18,6 +18,7 @@ from actorflow.tasks.task import KnownTasks
 
 if TYPE_CHECKING:
     from actorflow.core.refs.home import Home
+    from actorflow.durable.rows.records import Letter
     from actorflow.queues.node.local_queue import LocalQueue
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class Announcer:
             self.waits.announce(news, [outcome.id for outcome in done if outcome.status in FINAL])
             if news.is_unfinished:
                 self._local.upkeep.carry_on()
+            if any(outcome.is_doubtful for outcome in done):
+                self.waits.doubted()
         except Exception:  # noqa: BLE001 - as above
             logger.exception("Queue %s: after a commit, some could not be told of it", self._local.name)
 
@@ -104,6 +107,8 @@ class Waits:
         workers: for each queue, says how many workers this process has for it.
         wakes: for each queue, called when a job of it may be ready.
         cancels: called when a job was cancelled that runs.
+        posted: called with each message to a run that a commit has put.
+        doubted: called when there may be such messages, by a commit whose outcome is unknown.
     """
 
     def __init__(
@@ -127,6 +132,8 @@ class Waits:
         self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []
+        self.posted: Callable[[Letter], object] = lambda _letter: None
+        self.doubted: Callable[[], object] = lambda: None
         self._futures: dict[int | str, list[Future[None]]] = {}
         _ALL.add(self)
 
@@ -191,6 +198,8 @@ class Waits:
         """Wake the waits for jobs that are over, and the claimers of queues in which some are ready."""
         if self._futures:
             self.ended([*jobs, *(job for job, _, _ in news.ended)])
+        for letter in news.letters:
+            self.posted(letter)
         for queue in news.queues:
             wake = self.wakes.get(queue)
             if wake is not None:

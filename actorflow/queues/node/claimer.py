@@ -273,6 +273,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Look for jobs that a transaction of unknown outcome may have claimed, and for outcomes that it wrote."""
         for outcome in done:
             outcome.is_doubtful = True
+        self.local.waits.doubted()
         self.actor_ref.cast(Claimer.disown_others)
 
     def disown_others(self) -> None:

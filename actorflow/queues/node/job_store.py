@@ -96,9 +96,11 @@ class JobStore:
     def end_alone(self, outcome: ledger.Outcome) -> None:
         """End a job without the effects of its end: the last resort for one whose row is damaged."""
         local = self.local
-        owner, now = local.node.id, local.store.now()
-        local.store.write(lambda transaction: ledger.end_alone(transaction, owner, outcome, now), local.durability)
-        local.announcer.announce([outcome], ledger.News())
+        owner, now, news = local.node.id, local.store.now(), ledger.News()
+        local.store.write(
+            lambda transaction: ledger.end_alone(transaction, owner, outcome, now, news), local.durability
+        )
+        local.announcer.announce([outcome], news)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write a job's outcome into the transaction of its task; False if another node has the job."""

@@ -297,6 +297,24 @@ select args, result from actorflow.job where id = :id;
 -- name: why
 select status, stage, queue, task, due, lacks, needs, (select paused from actorflow.queue where name = job.queue) from actorflow.job as job where id = :id;
 
+-- name: add_awaited
+insert into actorflow.awaited (job, address) values (:job, :address);
+
+-- name: awaiting
+select address from actorflow.awaited where job = :job;
+
+-- name: awaited_among
+select distinct job from actorflow.awaited where job in (select json_array_elements_text(:ids::json)::bigint);
+
+-- name: drop_awaited
+delete from actorflow.awaited where job = :job;
+
+-- name: forget_awaited
+delete from actorflow.awaited where job = :job and address = :address;
+
+-- name: end_of
+select status, result, error, attempt, started from actorflow.job where id = :id;
+
 -- name: outcome
 select status, result, error, task from actorflow.job where id = :id;
 

@@ -284,6 +284,24 @@ select args, result from af_job where id = :id;
 -- name: why
 select status, stage, queue, task, due, lacks, needs, (select paused from af_queue where name = job.queue) from af_job as job where id = :id;
 
+-- name: add_awaited
+insert into af_awaited (job, address) values (:job, :address);
+
+-- name: awaiting
+select address from af_awaited where job = :job;
+
+-- name: awaited_among
+select distinct job from af_awaited where job in (select value from json_each(:ids));
+
+-- name: drop_awaited
+delete from af_awaited where job = :job;
+
+-- name: forget_awaited
+delete from af_awaited where job = :job and address = :address;
+
+-- name: end_of
+select status, result, error, attempt, started from af_job where id = :id;
+
 -- name: outcome
 select status, result, error, task from af_job where id = :id;
 

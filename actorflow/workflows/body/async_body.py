@@ -18,6 +18,7 @@ from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.run_loop import RunLoop
+from actorflow.workflows.body.timed_steps import SignalStep, TimerStep
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Execution
@@ -111,6 +112,12 @@ class AsyncBody(Body):
     def _cancel_all(self, tasks: list[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
+
+    def is_at_work(self, kind: type[Step] | None = None) -> bool:
+        """Say whether a step of a kind is under way; without a kind, one that waits not just for time or a signal."""
+        if kind is not None:
+            return any(isinstance(step, kind) for step in self.open.values())
+        return self.has_news or any(not isinstance(step, (TimerStep, SignalStep)) for step in self.open.values())
 
     def begin_branch(
         self, parent: Branch, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

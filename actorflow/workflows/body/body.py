@@ -20,6 +20,7 @@ from actorflow.store.transaction import NEWEST
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
+from actorflow.workflows.body.job_step import JobStep
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.sends import Sends, TellStep
 from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, arguments_of
@@ -115,12 +116,14 @@ class Body:
         """Begin a task as the only step of a new branch of this one."""
         self.check()
         given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
-        return self.begin(TaskStep(self, branch.beside(task.name), 0, task, *given))
+        kind = TaskStep if task.job_options.queue is None else JobStep
+        return self.begin(kind(self, branch.beside(task.name), 0, task, *given))
 
-    def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskStep:
-        """Return a task as the next step of a branch."""
+    def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
+        """Return a task as the next step of a branch: run here, or a job of a queue."""
         given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
-        return TaskStep(self, *branch.next(task.name), task, *given)
+        kind = TaskStep if task.job_options.queue is None else JobStep
+        return kind(self, *branch.next(task.name), task, *given)
 
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a child as the next step of a branch."""
@@ -161,10 +164,7 @@ class Body:
         self.launch()
 
     def patched(self, name: str) -> bool:
-        """Say whether the code may take a new path; the answer stays the same in this run.
-
-        It may not if it replays records, as these were made without the path, unless one says that it was asked then.
-        """
+        """Say whether the code may take a new path: not if it replays records that were made without it."""
         self.check()
         identity = ("", f"patched {name}", 1)
         found = self.patches.get(identity[1])

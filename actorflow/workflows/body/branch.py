@@ -38,6 +38,10 @@ class Branch(StepStarter):
         self._branches = 0
         self._names: dict[str, int] = {}
 
+    def __str__(self) -> str:
+        """Return the run's name, as the log knows it."""
+        return f"run {self.body.run.name}"
+
     def child(self) -> Branch:
         """Return a new branch of this one."""
         self._branches += 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from actorflow.errors import NonDeterministic, Unload
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.body import Body
+from actorflow.workflows.body.job_step import JobStep
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.rows.records import step_name
 
@@ -35,7 +36,7 @@ class ReplayedBody(Body):
             steps = [*self._unlaunched]
             self._unlaunched.clear()
         for step in steps:
-            is_work = step.is_work or step.is_send
+            is_work = step.is_work or step.is_send or isinstance(step, JobStep)
             if (step.is_send or step.identity in self.open) and (is_work or not self.is_whole):
                 self.leave_records(step)
                 return

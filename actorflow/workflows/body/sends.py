@@ -184,28 +184,26 @@ class Sends:
             return
         letter.asker = AnswerAddress(body.run.address, [body.run.turn, *identity]).text
         step = AskStep(body, identity, start, letter)
-        step.was_sent = self.was_sent(step)
+        step.was_sent = self.sent(step) is not None
         step.future = as_ask(future, step)
         self.unlaunched += not step.was_sent
         body.begin(step)
 
     def _begin_tell(self, step: TellStep) -> None:
-        if not self.was_sent(step):
+        if self.sent(step) is None:
             self.unlaunched += 1
             self._body.begin_send(step)
 
-    def was_sent(self, step: Step) -> bool:
-        """Say whether a step is in the records as one that has left.
+    def sent(self, step: Step) -> RunRecord | None:
+        """Return the record by which the message, or the job, of a step has left; None if it has not.
 
         Raises:
             Unload: it is there with another message, or at another place.
         """
         record = self.untold.pop(step.identity, None) if self.untold else None
-        if record is None:
-            return False
-        if (record.start, record.hash) != (step.start, step.hash):
+        if record is not None and (record.start, record.hash) != (step.start, step.hash):
             raise self._body.misfit(step.identity, step)
-        return True
+        return record
 
     def check_told(self) -> None:
         """Refuse code that waits, with nothing left to hear of, and has not made all sends that are recorded.

@@ -10,7 +10,7 @@ from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
-from actorflow.tasks.options import PLAIN, check_for_step
+from actorflow.tasks.options import NAMES, PLAIN, check_for_step
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
@@ -320,8 +320,9 @@ def hash_of(given: bytes) -> bytes:
     return given if len(given) <= SHORT else hashlib.blake2b(given, digest_size=16).digest()
 
 
+FOR_JOBS: Final = tuple(name for name in NAMES if name != "conn")
 FOR_STEPS: Final = ("retry", "timeout")  # the options of a task that hold for a step
-CURE: Final = "a step of a workflow has retry and timeout: for the others have a task of the workflow enqueue a job"
+CURE: Final = "a step of a workflow has retry and timeout, and with queue= it is a job, and has all but conn="
 
 # Errors that mean something else in the code of a run than that a task has raised them: there they are a StepFailed.
 OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, RunCancelled, Stopping)
@@ -346,7 +347,8 @@ def arguments_of(
     """
     task.check(args, kwargs)
     if task.job_options is not PLAIN:
-        check_for_step(task.name, task.job_options, FOR_STEPS, CURE)
+        known = FOR_STEPS if task.job_options.queue is None else FOR_JOBS
+        check_for_step(task.name, task.job_options, known, CURE)
     what = f"the arguments of {task.name}"
     given, are_constant = encode_call(args, kwargs, what)
     if len(given) > limit:

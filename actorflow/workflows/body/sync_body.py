@@ -14,6 +14,7 @@ from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.lanes import Lanes
+from actorflow.workflows.body.steps import TaskStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
     from actorflow.workflows.body.lanes import Lane
-    from actorflow.workflows.body.steps import TaskStep
     from actorflow.workflows.rows.records import RunRecord
     from actorflow.workflows.workflow import AnyWorkflow
 
@@ -206,7 +206,7 @@ class SyncBody(Body):
         self.check()
         step = self.step_of(branch, task, args, kwargs)
         has_limit = task.timeout is not None or task.job_options.timeout is not None
-        if task.cpu or has_limit or (self.lanes is not None and self.lanes.open):
+        if task.cpu or has_limit or not isinstance(step, TaskStep) or (self.lanes is not None and self.lanes.open):
             return self.begin(step).get()
         self.open[step.identity] = step
         try:

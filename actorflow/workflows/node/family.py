@@ -14,7 +14,7 @@ from actorflow.workflows.node.members import RunMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.pausing import end_pause
-from actorflow.workflows.rows.records import FINAL, OVER, OWNED, RENEWED, address_of
+from actorflow.workflows.rows.records import OVER, OWNED, RENEWED, address_of
 from actorflow.workflows.rows.sending import cancelled_at, end_before_begin
 from actorflow.workflows.signals import AT_START, CancelRun, ChildEnded
 
@@ -51,12 +51,11 @@ def tell_parent(
     transaction: Transaction, node: RunNode, child: Any, status: str, output: bytes | None, error: bytes | None
 ) -> None:
     """Tell the parent of a run that it is over, unless the parent is; `child` has a name, a parent and its step."""
-    row = transaction.one("runs.lock", {"name": child.parent})
-    if row is None or row[0] in FINAL:
-        return
     ended = ChildEnded(json.loads(child.parent_step), child.name, status, output, error)
     limit = 4 * node.site.payload_limit  # the result is of that size at most, and is packed once more
-    post(transaction, node, Letter(address_of(child.parent), pack(ended, limit)))
+    letter = Letter(address_of(child.parent), pack(ended, limit))
+    mailboxes.put_to_run(transaction, node.durable, letter)  # last: all processes lock parents in one order
+    transaction.after_commit(lambda: node.durable.announce(letter) if letter.is_put else None)
 
 
 def end_run(
@@ -74,16 +73,16 @@ def end_run(
     Raises:
         RunLost: another node has the run by now.
     """
-    if status == RENEWED:
-        ledger.renew(transaction, run, node.id, output)
-    elif run.parent is not None:
-        tell_parent(transaction, node, run, status, output, error)
-    if status != RENEWED:
-        ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
     if run.slot is not None:
         transaction.after_commit(node.look)
-    if has_children:
+    if has_children:  # first: those that end lock themselves before their parent, too
         close_children(transaction, node, run.name, run.epoch)
+    if status == RENEWED:
+        ledger.renew(transaction, run, node.id, output)
+        return
+    ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
+    if run.parent is not None:
+        tell_parent(transaction, node, run, status, output, error)
 
 
 def close_children(transaction: Transaction, node: RunNode, parent: str, epoch: int) -> None:

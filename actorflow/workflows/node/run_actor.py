@@ -21,8 +21,9 @@ from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.body_execution import ContinuedAsNew, cancelled
 from actorflow.workflows.body.exposed import Answer, answer
 from actorflow.workflows.body.sync_body import SyncBody
-from actorflow.workflows.body.timed_steps import LONGEST_NAP
+from actorflow.workflows.body.timed_steps import LONGEST_NAP, TimerStep
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
+from actorflow.workflows.node.runners import CANCEL_SECONDS
 from actorflow.workflows.rows.records import RENEWED
 from actorflow.workflows.signals import CancelRun, ChildEnded, PauseRun, QueryRun
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.node.run_node import RunNode
 
+GRACE_SECONDS = 60.0  # that code of a cancelled run may wait for time
+LOOK_SECONDS = 0.3  # between two looks whether code waits that is to end
 LEAVE_SECONDS = 0.1  # until it is looked again whether all of a run is committed
 GO_ON: Final = "go on"
 WINDOW = 64  # signals that are read at once
@@ -83,8 +86,9 @@ class RunActor(Actor):
         super().__init__()
         self.node = node
         self.body = body
-        self.is_ending = self.is_unloaded = False
         self.questions: list[Question] = []
+        self.is_ending = self.is_unloaded = False
+        self.grace: float | None = None  # when the code has to end that waits for time, as the run is cancelled
         self.deadline: float | None = None
 
     def on_start(self) -> None:
@@ -237,6 +241,7 @@ class RunActor(Actor):
             return
         try:
             if not body.go_on() or body.holds_end or not body.is_safe(body.last):
+                self.watch_cancel(body)
                 return
         except Unload:
             self.unload()
@@ -244,6 +249,32 @@ class RunActor(Actor):
         self.is_ending = True
         status, output, error = outcome_of(self.node, body, body.value)
         self.node.batch.add(EndMember(body, status, output, error, lambda: self.node.ended(body, status)))
+
+    def watch_cancel(self, body: AsyncBody) -> None:
+        """Give the code some time to end, once it was told that the run is cancelled."""
+        if body.is_cancelled and self.grace is None:
+            self.grace = self.node.scheduler.clock.monotonic() + GRACE_SECONDS
+            self.ctx.after(CANCEL_SECONDS, self.end_by_force)
+
+    def end_by_force(self) -> None:
+        """End code that goes on after its cancel, and waits for a signal, or for long for time: it has caught that."""
+        body = self.body
+        assert isinstance(body, AsyncBody)
+        if self.is_ending or body.is_over or self.grace is None:
+            return
+        has_time = body.is_at_work(TimerStep) and self.node.scheduler.clock.monotonic() < self.grace
+        if has_time or body.is_at_work() or not body.is_safe(body.last):  # clean-up code may run steps, however long
+            self.ctx.after(CANCEL_SECONDS if has_time else LOOK_SECONDS, self.end_by_force)
+            return
+        logger.warning(
+            "Run %s: its code goes on after its cancel, and waits for no step: it has caught CancelledError, which is "
+            "to pass, and is ended",
+            body.run.name,
+        )
+        self.is_ending = body.is_over = True
+        body.close()
+        error = write_error(cancelled(body))
+        self.node.batch.add(EndMember(body, "cancelled", None, error, lambda: self.node.ended(body, "cancelled")))
 
     def unload(self) -> None:
         """End the frames of async code, and give the run back."""

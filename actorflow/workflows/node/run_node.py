@@ -14,6 +14,7 @@ from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
+from actorflow.workflows.node.jobs import CancelJobMember, JobMember
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember, SendMember
 from actorflow.workflows.node.runners import RunnerPlaces
 from actorflow.workflows.rows import ledger, pausing
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.body.child_step import ChildStep
+    from actorflow.workflows.body.job_step import JobStep
     from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.body.steps import Step
     from actorflow.workflows.rows.ledger import NewRun
@@ -104,11 +106,13 @@ class RunNode:
 
     def start(self, new: NewRun, signal: Letter | None = None) -> ClaimedRun | None:
         """Start a run, maybe with a signal, here if its workflow is run here; None if there is one of that name."""
-        is_ours = self.runs_here(new.workflow)
-        owner = self.id if is_ours else None
+        is_held = self.store.is_held_here  # in the transaction of a task: there with its result, or not at all
+        owner = self.id if self.runs_here(new.workflow) and not is_held else None
 
         def work(transaction: Transaction) -> ClaimedRun | None:
             run = ledger.add(transaction, new, self.now(), owner)
+            if is_held:
+                transaction.after_commit(self.look)
             if run is not None and signal is not None:
                 mailboxes.put_once(transaction, self.durable, signal, AT_START)
             return run
@@ -140,7 +144,7 @@ class RunNode:
     def doubt_mail(self) -> None:
         """Have all runs look for mail: there may be some of a commit whose outcome is unknown."""
         self.durable.doubt([body.run.address for body in list(self.bodies.values())])
-        self.look()
+        self.durable.hear_of_runs()
 
     def start_child(self, step: ChildStep) -> None:
         """Have a child started in the next commit; or cancelled, if its parent is."""
@@ -202,6 +206,14 @@ class RunNode:
     def send(self, body: Body, sends: list[tuple[RunRecord, Letter]]) -> None:
         """Have messages to durable actors leave in the next commit, with their records."""
         self.batch.add(SendMember(body, sends))
+
+    def enqueue(self, step: JobStep, record: RunRecord) -> None:
+        """Have a job enqueued in the next commit, with its record."""
+        self.batch.add(JobMember(step, record))
+
+    def cancel_job(self, step: JobStep) -> None:
+        """Have a job cancelled in the next commit."""
+        self.batch.add(CancelJobMember(step))
 
     def drop_mail(self, row: int) -> None:
         """Have a row of a run's mailbox removed that nobody waits for."""

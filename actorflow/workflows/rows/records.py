@@ -24,6 +24,7 @@ CANCELLED: Final = 3  # the end of a child that was cancelled
 PATCHED: Final = 5  # the code asked whether it may take a new path, and may
 TOLD: Final = 6  # a message to a durable actor has left
 ASKED: Final = 7  # an ask has left, or a job was enqueued; its end is a RESULT
+GIVEN_UP: Final = 8  # the end of a job that nobody runs again: it is dead
 NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED})
 BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 

@@ -58,3 +58,11 @@ create table actorflow.record (
     at double precision not null,
     primary key (run, n)
 );
+
+-- The end of job `job` is mail to a step of a run: in `address` is the run, and where the step stands.
+create table actorflow.awaited (
+    job bigint not null,
+    address text not null
+);
+
+create index awaited_job on actorflow.awaited (job);

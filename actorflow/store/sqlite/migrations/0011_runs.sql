@@ -59,3 +59,11 @@ create table af_record (
     at real not null,
     primary key (run, n)
 );
+
+-- The end of job `job` is mail to a step of a run: in `address` is the run, and where the step stands.
+create table af_awaited (
+    job integer not null,
+    address text not null
+);
+
+create index af_awaited_job on af_awaited (job);
