@@ -11,6 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers.world import World
 from actorflow.testing import LeakCheck, VirtualSystem
+from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.workflow import WORKFLOWS
 from tests.core.actors import until
@@ -225,6 +226,28 @@ def test_a_query_is_answered_by_the_process_that_has_the_run(workflow):
         assert run.query("done", timeout=60) == 3  # whoever has it, or nobody
         run.signal(Approved("ann"))
         assert run.result(timeout=60) == 10
+
+
+def test_a_query_whose_run_is_unloaded_before_it_answers_has_it_loaded_again(monkeypatch):
+    with LeakCheck(), World(seed=3) as world, af.open_store() as store, ExitStack() as stack:
+        owner = stack.enter_context(VirtualSystem._within(world, "owner", store=store))
+        other = stack.enter_context(VirtualSystem._within(world, "other", store=store))
+        owner.start(plain.options(id="run"))
+        owner.sleep(5)
+        asked: list[str] = []
+        answer_questions = RunActor.answer_questions
+
+        def unloads_first(self, patience):
+            asked.append(self.body.run.name)
+            if len(asked) == 1:
+                self.body.unload()
+            else:
+                answer_questions(self, patience)
+
+        monkeypatch.setattr(RunActor, "answer_questions", unloads_first)
+        assert other.get_run("run").query("done", timeout=60) == 3
+        assert len(asked) >= 2
+        owner.get_run("run").cancel()
 
 
 def test_a_query_that_nobody_answers_ends_by_its_timeout_and_leaves_nothing(system, monkeypatch):

@@ -61,6 +61,7 @@ class Mail:
     def __init__(self, body: Body) -> None:
         self._body = body
         self.upto = self.told = 0
+        self.questions: set[int] = set()  # rows of queries that are not answered
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
         self._returned: list[Returned] = []
         self._waits: list[SignalStep] = []
@@ -79,9 +80,14 @@ class Mail:
     def drop_told(self) -> list[Any]:
         """Return the transient signals that no wait has taken, and forget them: the code is unloaded, or has ended."""
         with self._body.lock:
-            told = [signal for row, signal, _ in self._signals if row < 0]
+            told = [signal for row, signal, _ in self._signals if row < 0] if self.told else []
             self._signals.clear()
             return told
+
+    @property
+    def handled(self) -> int:
+        """The number of the row up to which the next owner of the run has nothing to read again."""
+        return min([self.upto, *(row - 1 for row in self.questions)])
 
     def put(self, row: int, signal: Any, value: bytes) -> None:
         """Take in a signal: give it to the first wait for its class, or keep it."""

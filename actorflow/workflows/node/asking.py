@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.child import child
+from actorflow.core.futures.future import Future
 from actorflow.durable.future import StoredFuture
 from actorflow.durable.rows.payload import pack, read_failure
 from actorflow.durable.rows.records import Letter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.exposed import Answer
     from actorflow.workflows.node.run_node import RunNode
 
+AGAIN_SECONDS: Final = 0.05  # until a run is asked again that is elsewhere by now
 LOOK_SECONDS: Final = 1.0  # between two looks whether the run is still in the process that was asked
 WORKFLOW, STATUS = 2, 8  # columns of "runs.get"
 
@@ -51,6 +53,8 @@ def ask(node: RunNode, run: str, name: str, timeout: float) -> Any:
                 return by_mail(node, run, name, left)
         except (ActorDeadError, _Moved):  # it was unloaded, or is over, or another process has it now
             node.scheduler.check_usable()
+            with contextlib.suppress(AskTimeout):
+                Future[None]().get(timeout=min(left, AGAIN_SECONDS))
             continue
         value, error = answer
         if error is not None:

@@ -144,6 +144,7 @@ class RunActor(Actor):
                 body.mail.put_end(row, signal)
                 return
             if type(signal) is QueryRun:
+                body.mail.questions.add(row)
                 self.hear_question(Question(signal.name, signal.until, partial(self.answer_by_mail, row, asker)))
                 return
             if type(signal) is PauseRun:
@@ -219,6 +220,7 @@ class RunActor(Actor):
             self.node.report_failure(self.body, error)
             self.ctx.after(STORE_SECONDS, self.answer_by_mail, row, asker, answer)
             return
+        self.body.mail.questions.discard(row)
         durable.asks.answer(row, *answer, None)
 
     # --- async code --------------------------------------------------------------------------------------------------

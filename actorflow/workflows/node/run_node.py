@@ -354,7 +354,7 @@ class RunNode:
         elif body.is_unsettled:
             state = READY
         reason = None if misfit is None else str(misfit)
-        upto = body.mail.upto
+        upto = body.mail.handled
 
         def work(transaction: Transaction) -> bool:
             run = body.run
