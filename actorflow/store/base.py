@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import check_effect
 from actorflow.errors import ActorDeadError, DefinitionError, StoreInUse
 from actorflow.store.group_commit import Commits
 from actorflow.store.members import Members
@@ -79,6 +80,7 @@ class StoreBase(ABC, Generic[N]):
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed."""
+        check_effect("a write to the store")
         self._check_open()
         value = self._commits.write(work, durability, order)
         self._tidy()
@@ -86,6 +88,7 @@ class StoreBase(ABC, Generic[N]):
 
     def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed."""
+        check_effect("a write to the store")
         self._check_open()
         future = self._commits.submit(work, durability)
         self._tidy()
@@ -95,6 +98,7 @@ class StoreBase(ABC, Generic[N]):
         self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
     ) -> list[Future[T]]:
         """Do pieces of work together in one commit; an error of one undoes that one alone."""
+        check_effect("a write to the store")
         self._check_open()
         futures = self._commits.submit_each(works, durability)
         self._tidy()

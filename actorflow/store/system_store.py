@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actorflow.core.clock import VirtualClock
 from actorflow.core.futures.parking_lock import ParkingLock
-from actorflow.core.messages.execution import check_effect
 from actorflow.errors import ActorDeadError, StoreInUse
 from actorflow.store.members import Members
 from actorflow.store.watchers import Watchers
@@ -78,13 +77,11 @@ class SystemStore:
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed."""
-        check_effect("a write to the store")
         self._check_open()
         return self._shared.write(work, durability or self.durability, order)
 
     def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed."""
-        check_effect("a write to the store")
         self._check_open()
         return self._shared.submit(work, durability or self.durability)
 
@@ -92,19 +89,16 @@ class SystemStore:
         self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
     ) -> list[Future[T]]:
         """Do pieces of work together in one commit; an error of one undoes that one alone."""
-        check_effect("a write to the store")
         self._check_open()
         return self._shared.submit_each(works, durability or self.durability)
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
-        check_effect("a read of the store")
         self._check_open()
         return self._shared.read(work)
 
     def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
-        check_effect("a transaction on the store")
         self._check_open()
         return self._shared.hold(durability or self.durability)
 
@@ -115,7 +109,6 @@ class SystemStore:
 
     def join(self, connection: Any, /) -> Transaction:
         """Return a transaction on a user's own connection to the database."""
-        check_effect("a transaction on the store")
         self._check_open()
         return self._shared.join(connection)
 

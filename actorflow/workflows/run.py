@@ -254,7 +254,8 @@ class Run(Generic[R_co]):
         a run that nobody has, also one that is over, the records are replayed here.
 
         Raises:
-            DefinitionError: there is no such run; its code exposes no such function, or that does more than look.
+            DefinitionError: there is no such run; its code exposes no such function, or that does more than look; or
+                this is code on the asyncio loop of actorflow.
             AskTimeout: there is no answer within the timeout.
         """
         raise self.refusal("exposes nothing: the code of a workflow does")

@@ -102,6 +102,7 @@ class StoredRun(Run[R_co]):
 
     def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
         """Have a ref or a function get the events to come, while this process has the run."""
+        check_effect("run.subscribe()")
         subscription: Subscription = self._node.home._subscribers.subscribe(
             RunEvent, to, lambda event: event.run == self.id
         )
@@ -203,6 +204,12 @@ class StoredRun(Run[R_co]):
         check_type("name", name, str)
         check_text("name", name)
         check_seconds("timeout", timeout, zero=False)
+        execution = CURRENT.get()
+        if execution is not None and execution.on_loop:
+            msg = (
+                "run.query() would block the loop of async tasks and loop=True handlers: have a plain task or actor ask"
+            )
+            raise DefinitionError(msg)
         return ask(self._node, self.id, name, timeout)
 
     def cancel(self) -> bool:
@@ -275,13 +282,16 @@ class StoredRun(Run[R_co]):
 
     def retry(self, *, from_: str | None = None) -> None:
         """Have the run go on from a step."""
+        check_type("from_", from_, str | None)
         if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_, self._node.now())):
             raise self._missing()
         self._node.look()
 
     def fork(self, *, step: str | None = None, id: str | None = None) -> StoredRun[R_co]:
         """Start a run that goes on from a step of this one."""
+        check_type("id", id, str | None)
         check_text("id", id)
+        check_type("step", step, str | None)
         row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
         if row is None:
             raise self._missing()
@@ -292,6 +302,8 @@ class StoredRun(Run[R_co]):
         return StoredRun(node, name)
 
     def _send(self, message: Any, id: str | None) -> bool:
+        check_type("id", id, str | None)
+        check_text("id", id)
         runtime = self._node.durable
         letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
 

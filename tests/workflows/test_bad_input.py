@@ -111,6 +111,21 @@ def test_a_run_that_is_not_there_is_named(system, call):
         call(system.get_run("nobody"))
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda run: run.signal(Approved("ann"), id=7), "id=7"),
+        (lambda run: run.fork(id=7), "id=7"),
+        (lambda run: run.fork(step=number), "step="),
+        (lambda run: run.retry(from_=number), "from_="),
+    ],
+)
+def test_an_id_or_a_step_that_is_no_text_is_refused(system, call, name):
+    run = system.start(one_signal, 1)
+    with pytest.raises(af.DefinitionError, match=rf"{name}.*: give str"):
+        call(run)
+
+
 def test_a_signal_to_a_run_that_is_over_is_refused(system):
     run = system.start(by_a_step.options(id="done"), "odd")
     with pytest.raises(af.RunFailed):

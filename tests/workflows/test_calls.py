@@ -102,6 +102,7 @@ REFUSED = {
     "cancel": lambda s: s.get_run("other").cancel(),
     "query": lambda s: s.get_run("other").query("x"),
     "transient signal": lambda s: s.get_run("other").signal(1, transient=True),
+    "subscribe to a run": lambda s: s.get_run("other").subscribe(print),
     "pause": lambda s: s.get_run("other").pause(),
     "resume": lambda s: s.get_run("other").resume(),
     "retry": lambda s: s.get_run("other").retry(),
@@ -153,10 +154,17 @@ def judged(call) -> str:
     return "taken"
 
 
-@pytest.fixture(scope="module")
-def system():
+def open_system(kind: str):
+    """Return a system of one kind: those with a store of their own, and those that share one, have different ones."""
+    if kind == "virtual":
+        return VirtualSystem("calls")
+    return af.ActorSystem("calls", store="memory:")
+
+
+@pytest.fixture(scope="module", params=["virtual", "with a store of its own"])
+def system(request):
     """Return a system with all that calls may want."""
-    with VirtualSystem("calls") as system:
+    with open_system(request.param) as system:
         system.echo = system.spawn(Echo)
         system.cpu = system.pool("cpu", workers=1)
         system.kept = system.spawn(af.child(Kept).options(name="kept"))

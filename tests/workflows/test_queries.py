@@ -24,6 +24,14 @@ class Echo(af.Actor):
     """Answers."""
 
 
+class OnLoop(af.Actor, loop=True):
+    """Asks a run on the loop."""
+
+    async def asks(self, run: Any) -> Any:
+        """Ask."""
+        return run.query("done", timeout=30)
+
+
 @af.workflow(name="queries.plain")
 def plain() -> int:
     """Expose how many steps are done."""
@@ -195,6 +203,13 @@ def test_an_error_of_an_exposed_function_is_the_askers(system, monkeypatch):
         run.query("raises anything")
     run.signal(Approved("ann"))
     assert run.result(timeout=60)
+
+
+def test_a_query_on_the_loop_is_refused_with_a_cure_that_there_is(system):
+    run = system.start(plain)
+    asker = system.spawn(OnLoop)
+    with pytest.raises(af.DefinitionError, match=r"run\.query\(\) would block the loop .*plain task or actor ask"):
+        asker.call(OnLoop.asks, run).get(timeout=30)
 
 
 def test_a_query_of_no_run_or_of_nonsense_is_refused(system):

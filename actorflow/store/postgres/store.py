@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from actorflow.core.messages.execution import check_effect
 from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
 from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
@@ -63,6 +64,7 @@ class PostgresStore(StoreBase[PostgresNode]):
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
+        check_effect("a read of the store")
         self._check_open()
         if self._commits.is_held_here:  # the writes of this thread are not committed yet
             return work(self._writer.transaction)
@@ -90,6 +92,7 @@ class PostgresStore(StoreBase[PostgresNode]):
 
     def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
+        check_effect("a transaction on the store")
         self._check_open()
         held = OpenTransaction(self._commits, lambda: self._writer.session.connection, durability or self.durability)
         try:
@@ -101,6 +104,7 @@ class PostgresStore(StoreBase[PostgresNode]):
 
     def join(self, connection: Any, /) -> PostgresTransaction:
         """Return a transaction on a user's own connection to the database."""
+        check_effect("a transaction on the store")
         psycopg = psycopg_module()
         if not isinstance(connection, psycopg.Connection):
             msg = f"options(conn={connection!r}): {self.url} takes a psycopg.Connection"

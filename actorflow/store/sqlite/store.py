@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import check_effect
 from actorflow.errors import ActorDeadError, DefinitionError, StoreError
 from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
@@ -75,6 +76,7 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
+        check_effect("a read of the store")
         self._check_open()
         if self._commits.is_held_here:  # the writes of this thread are not committed yet
             return work(self._writer.transaction)
@@ -107,6 +109,7 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
+        check_effect("a transaction on the store")
         self._check_open()
         return OpenTransaction(self._commits, self._lend, durability or self.durability)
 
@@ -116,6 +119,7 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def join(self, connection: Any, /) -> Transaction:
         """Return a transaction on a user's own connection to the file; the first statement has the lock for writing."""
+        check_effect("a transaction on the store")
         if not isinstance(connection, sqlite3.Connection):
             msg = f"options(conn={connection!r}): {self.url} takes a sqlite3.Connection"
             raise DefinitionError(msg)
