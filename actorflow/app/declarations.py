@@ -62,6 +62,13 @@ class Declarations:
         from actorflow.tasks.task import AnyTask  # noqa: PLC0415 - as above
         from actorflow.workflows.workflow import AnyWorkflow  # noqa: PLC0415 - as above
 
+        if hasattr(type(given), "as_workflow"):
+            if not given.durable:
+                cure = "start it, system.start(dag), or have it outlive its process, af.Dag(..., durable=True)"
+                raise DefinitionError(
+                    f"add({text_of(given)}): its runs are in memory, so there is nothing to add: {cure}"
+                )
+            given = given.as_workflow()
         if isinstance(given, AnyWorkflow):
             if given.name in self.workflows:
                 raise DefinitionError(f"app {self.app!r} has workflow {given.name!r} already: add it once")

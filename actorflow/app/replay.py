@@ -9,11 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.app.virtual import VirtualSystem
-from actorflow.errors import ActorflowError, AskTimeout, DefinitionError, NonDeterministic
+from actorflow.core.clock import VirtualClock
+from actorflow.errors import ActorflowError, AskTimeout, DefinitionError, NonDeterministic, PayloadError
+from actorflow.store.codec import decode
 from actorflow.store.error_json import read_error
 from actorflow.text import text_of
 from actorflow.workflows.body.doubts import Doubt, Doubts
 from actorflow.workflows.body.replayed_body import AsyncReplayedBody, ReplayedBody, SyncReplayedBody
+from actorflow.workflows.dag.definition import Dag
+from actorflow.workflows.dag.durable_dag import DurableDag
 from actorflow.workflows.opening import node_of
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import FINAL, READY, RunRecord, step_name
@@ -47,13 +51,13 @@ class ReplayReport:
     doubts: tuple[Doubt, ...]
 
 
-def check_replay(workflow: AnyWorkflow, export: Mapping[str, Any], /) -> ReplayReport:
+def check_replay(workflow: AnyWorkflow | Dag, export: Mapping[str, Any], /) -> ReplayReport:
     """Replay a run with the code of today, and raise the first difference; no task is run.
 
     So a test can keep runs of a workflow that is in use, and see whether a change of its code fits them.
 
     Args:
-        workflow: the code.
+        workflow: the code; or a DAG.
         export: the run: `json.load` of a file of `actorflow runs export`, or `system.runs().export(id)`.
 
     >>> import actorflow as af
@@ -81,12 +85,14 @@ def check_replay(workflow: AnyWorkflow, export: Mapping[str, Any], /) -> ReplayR
     return report
 
 
-def replay(workflow: AnyWorkflow, export: Mapping[str, Any]) -> ReplayReport:
+def replay(workflow: AnyWorkflow | Dag, export: Mapping[str, Any]) -> ReplayReport:
     """Replay a run with the code of today, and report the first difference.
 
     Raises:
         DefinitionError: no workflow, or the export is none.
     """
+    if isinstance(workflow, Dag):
+        workflow = workflow.as_workflow()
     if not isinstance(workflow, AnyWorkflow):
         raise DefinitionError(f"check_replay({text_of(workflow)}): give a workflow, a function under @af.workflow")
     recorded = ExportedRun(export)
@@ -158,6 +164,8 @@ def value_of(one: Mapping[str, Any]) -> bytes | None:
 
 def difference_of(workflow: AnyWorkflow, recorded: ExportedRun, doubts: Doubts) -> ActorflowError | None:
     """Run the code against the records; return the first difference."""
+    if isinstance(workflow, DurableDag):
+        return difference_of_dag(workflow, recorded)
     bodies: list[ReplayedBody] = []
 
     def body(kind: type[ReplayedBody], node: Any, run: Any, *more: Any) -> ReplayedBody:
@@ -180,6 +188,19 @@ def difference_of(workflow: AnyWorkflow, recorded: ExportedRun, doubts: Doubts) 
             return difference_of_wait(one)
         row = system.store.read(lambda tx: tx.one("runs.get", {"name": recorded.id}))
         return one.misfits or difference_of_end(recorded, row)
+
+
+def difference_of_dag(dag: DurableDag, recorded: ExportedRun) -> ActorflowError | None:
+    """Return the first difference of a DAG from the ends of nodes that are recorded, or from the end of the run."""
+    is_cancelled = recorded.status == "cancelled"
+    try:
+        looks = dag.replayed(recorded.id, recorded.records, decode, VirtualClock(), is_cancelled=is_cancelled)
+    except (NonDeterministic, PayloadError) as error:
+        return error
+    status = looks.progress.status
+    if recorded.is_whole and status != recorded.status:
+        return NonDeterministic(f"the end of the run, which is {recorded.status}", f"a run that is {status}")
+    return None
 
 
 def difference_of_wait(body: ReplayedBody) -> ActorflowError | None:

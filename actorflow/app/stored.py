@@ -193,8 +193,11 @@ class StoredSystem(System):
         """
         from actorflow.workflows.opening import start_run  # noqa: PLC0415 - most systems have no runs
 
+        check_effect("system.start()")
         if hasattr(type(workflow), "start_in"):
-            return workflow.start_in(self, *args, **kwargs)
+            if not workflow.durable:
+                return workflow.start_in(self, *args, **kwargs)
+            workflow = workflow.as_workflow()
         return start_run(self, workflow, args, kwargs)
 
     def cron(

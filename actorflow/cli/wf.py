@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actorflow.app.system import ActorSystem
+    from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.run import Run, StepInfo
     from actorflow.workflows.wfformat import WfInstance
 
@@ -31,21 +32,33 @@ COUNT: Final = click.IntRange(1, 1000)
 @click.option("--scale", type=float, default=0.001, show_default=True, help="Seconds for each recorded one.")
 @click.option("--workers", type=COUNT, default=16, show_default=True, help="Tasks at once.")
 @click.option("--processes", is_flag=True, help="Run the tasks in as many processes.")
+@click.option("--durable", "url", metavar="URL", help="Run it in a store: killed and started again, it goes on.")
 @click.option("--fail", "failing", metavar="TASK", help="Have the task of this id fail.")
 @click.option("--gantt", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def wf(
-    file: Path, scale: float, workers: int, processes: bool, failing: str | None, gantt: Path | None, as_json: bool
+    file: Path,
+    scale: float,
+    workers: int,
+    processes: bool,
+    url: str | None,
+    failing: str | None,
+    gantt: Path | None,
+    as_json: bool,
 ) -> int:
     """Run a recorded workflow, a FILE in WfFormat 1.5, as a DAG: each task takes its recorded time, times the scale.
 
     The commands in the file are never run. At the end the run is compared with a list schedule of the same tasks that
     takes no time of its own, and the order is checked against each edge. The exit code is 1 if a task failed.
 
+    With --durable the ends of tasks are in a store, such as sqlite:///wf.db: the same command goes on with a run that
+    was killed, and says how many tasks it had not to run again.
+
     \b
     Examples:
       actorflow wf blast.json --scale 0.01
       actorflow wf blast.json --scale 0.01 --fail blastall_00000002 --gantt run.svg
+      actorflow wf blast.json --scale 0.1 --durable sqlite:///wf.db
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.wfformat import read_instance, recorded_dag
@@ -57,26 +70,49 @@ def wf(
         dag: Dag = recorded_dag(instance, scale, fail=failing, processes=processes)
     except ActorflowError as error:
         end_with(str(error))
-    run, failure = run_it(dag, workers, processes=processes, label=instance.name)
-    steps = run.steps
+    done = run_it(dag, workers, processes=processes, label=instance.name, url=url)
+    steps, failure = done.steps, done.failure
     figures = figures_of(instance, steps, scale, workers)
+    if url is not None:
+        figures["recorded"] = done.recorded
     if gantt is not None:
-        draw(run, gantt)
+        draw(done.timeline, gantt)
     show(instance.name, figures, as_json)
     return verdict(instance, steps, figures, failing, failure)
 
 
-def run_it(dag: Any, workers: int, *, processes: bool, label: str) -> tuple[Run[Any], BaseException | None]:
-    """Run a DAG to its end, with a bar that says how far it is; return its error, too."""
+class RecordedRun(NamedTuple):
+    """A run that is over.
+
+    Attributes:
+        recorded: steps that had ended before this process had the run.
+        failure: of the first step that failed.
+    """
+
+    steps: list[StepInfo]
+    timeline: Timeline
+    recorded: int
+    failure: BaseException | None
+
+
+def run_it(dag: Any, workers: int, *, processes: bool, label: str, url: str | None) -> RecordedRun:
+    """Run a DAG to its end, with a bar that says how far it is."""
     from actorflow.app.settings import Settings
     from actorflow.app.system import ActorSystem
     from actorflow.cli.progress import ProgressBar
 
     settings = Settings(grace=GRACE)  # Ctrl-C does not wait for tasks that sleep
-    with quiet(), ActorSystem("wf", settings=settings) as system, ProgressBar(label[:40]) as bar:
+    store = "memory:" if url is None else url
+    with quiet(), ActorSystem("wf", store=store, settings=settings) as system, ProgressBar(label[:40]) as bar:
         if processes:
             warm_up(system, workers)
-        run: Run[Any] = system.start(dag.options(workers=workers))
+        recorded = 0
+        dag = dag.options(workers=workers)
+        if url is not None:
+            id_, recorded = unfinished(system, dag)
+            dag = dag.options(id=id_, durable=True)
+        run: Run[Any] = system.start(dag)
+        failure = None
         while True:
             try:
                 run.result(timeout=LOOK)
@@ -84,11 +120,28 @@ def run_it(dag: Any, workers: int, *, processes: bool, label: str) -> tuple[Run[
                 bar(*run.progress)
                 continue
             except RunFailed as error:
-                return run, error.__cause__
-            finally:
-                done, total = run.progress
-                bar(done, max(total, done))
-            return run, None
+                failure = error.__cause__
+            done, total = run.progress
+            bar(done, max(total, done))
+            return RecordedRun(run.steps, run.timeline(), recorded, failure)
+
+
+def unfinished(system: ActorSystem, dag: Any) -> tuple[str, int]:
+    """Return the id of the last run of a DAG if that is not over, and how many of its tasks have ended; or a new id."""
+    from actorflow.workflows.dag.digest import digest_of_dag
+    from actorflow.workflows.rows.records import FINAL
+
+    name = f"{dag.name}-{digest_of_dag(dag)[:8]}"  # another scale, or a task that is to fail, is another run
+    number = 1
+    for info in system.runs(dag.name):
+        begin, _, count = info.id.rpartition("-")
+        if begin == name and count.isdecimal():
+            if info.status not in FINAL:
+                dag.options(durable=True)  # which knows its steps
+                return info.id, sum(step.status == "completed" for step in system.get_run(info.id).steps)
+            number = int(count) + 1
+            break
+    return f"{name}-{number}", 0
 
 
 @contextlib.contextmanager
@@ -158,12 +211,14 @@ def show(name: str, figures: dict[str, Any], as_json: bool) -> None:
         f"order           {figures['edges_kept']} of {figures['edges_checked']} edges kept\n"
         f"steps           {figures['completed']} completed, {figures['failed']} failed, {figures['skipped']} skipped"
     )
+    if "recorded" in figures:
+        click.echo(f"recorded        {figures['recorded']} of these before, and not run again")
 
 
-def draw(run: Run[Any], path: Path) -> None:
+def draw(timeline: Timeline, path: Path) -> None:
     """Write the picture of a run."""
     try:
-        path.write_text(run.timeline().svg(), encoding="utf-8")
+        path.write_text(timeline.svg(), encoding="utf-8")
     except OSError as error:
         end_with(f"cannot write {path}: {error.strerror}; give another --gantt")
 

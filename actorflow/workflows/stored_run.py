@@ -32,8 +32,9 @@ from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
-from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo
+from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo, history_of
 from actorflow.workflows.signals import CancelRun
+from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
     from actorflow.core.messages.events import Subscription
@@ -41,12 +42,14 @@ if TYPE_CHECKING:
     from actorflow.queues.node.announcer import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
+    from actorflow.workflows.dag.looks import DagLooks
     from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.run import RunStatus
 
-STATUS, ERROR, STARTED, ENDED = 8, 16, 19, 20  # columns of "runs.get"
+WORKFLOW, STATUS, INPUT, ERROR, STARTED, ENDED = 2, 8, 14, 16, 19, 20  # columns of "runs.get"
+DAG_INPUT = b'{"dag":'  # the begin of the input of a run of a DAG
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -73,16 +76,32 @@ class StoredRun(Run[R_co]):
     def steps(self) -> list[StepInfo]:
         """The steps that are over, in the order in which the body has heard of them."""
         row = self._row()
-        return list(steps_of(self._store.read(lambda tx: ledger.records(tx, row[0]))))
+        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        looks = self._looks(row, records)
+        return list(steps_of(records)) if looks is None else looks.steps()
+
+    def _looks(self, row: Row, records: list[RunRecord]) -> DagLooks | None:
+        """Return the nodes of a run of a DAG; None: of a workflow, or of a DAG that is not known here as it was."""
+        body: Any = self._node.bodies.get(self.id)
+        if body is not None and body.workflow.is_dag and not body.is_over:
+            return body.looks  # type: ignore[no-any-return]
+        flow: Any = WORKFLOWS.get(row[WORKFLOW])
+        if flow is None or not flow.is_dag:
+            return None
+        is_cancelled = row[STATUS] == "cancelled"
+        read, clock = self._waits.read, self._node.scheduler.clock
+        return flow.looks(self.id, records, read, clock, is_cancelled=is_cancelled)  # type: ignore[no-any-return]
 
     @property
     def history(self) -> list[RunEvent]:
         """The events of the run so far, as its records have them, oldest first."""
         row = self._row()
         records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        looks = self._looks(row, records)
         events = [] if row[STARTED] is None else [RunEvent("started", self.id, None, row[STARTED])]
+        events += () if looks is None else history_of(self.id, looks.steps())
         for record in records:
-            if record.kind not in NO_STEP:
+            if looks is None and record.kind not in NO_STEP:
                 name = step_name(record.identity)
                 if record.began is not None:
                     events.append(RunEvent("step started", self.id, name, record.began))
@@ -98,7 +117,9 @@ class StoredRun(Run[R_co]):
         """Return the times of the steps that are over."""
         from actorflow.workflows.figures.timeline import Timeline  # noqa: PLC0415 - drawn by few programs
 
-        return Timeline(self.id, charted(self.steps), self._node.now())
+        steps = self.steps
+        is_of_dag = any(step.branch == "" for step in steps)
+        return Timeline(self.id, steps if is_of_dag else charted(steps), self._node.now())
 
     def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
         """Have a ref or a function get the events to come, while this process has the run."""
@@ -166,7 +187,17 @@ class StoredRun(Run[R_co]):
 
         return self._value(*await self._waits.awaited(self.id, look))
 
-    def _value(self, status: str, output: bytes | None, error: bytes | None, _workflow: str) -> R_co:
+    def _value(self, status: str, output: bytes | None, error: bytes | None, workflow: str) -> R_co:
+        flow = WORKFLOWS.get(workflow)
+        if status != "cancelled" and (flow is None or flow.is_dag):
+            row = self._row()
+            looks = self._looks(row, self._store.read(lambda tx: ledger.records(tx, row[0])))
+            if looks is not None:
+                return looks.outcome()  # type: ignore[no-any-return]
+            if status == "completed" and row[INPUT].startswith(DAG_INPUT):
+                raise DefinitionError(
+                    f"run {self.id} is of the DAG {workflow}, which is not known here as it was: import its module"
+                )
         if status == "completed":
             return self._waits.read(output) if output is not None else None  # type: ignore[return-value]
         text, cause = read_error(error)
@@ -178,6 +209,10 @@ class StoredRun(Run[R_co]):
 
     def signal(self, value: object, /, *, id: str | None = None, transient: bool = False) -> bool:
         """Send the run a signal."""
+        body = self._node.bodies.get(self.id)
+        flow = body.workflow if body is not None else WORKFLOWS.get(self._store.read(self._outcome)[3])
+        if flow is not None and flow.is_dag:
+            raise DefinitionError(f"run {self.id} is of a DAG, which waits for no signals: a workflow does")
         if transient:
             return self._tell(value, id)
         return self._send(value, id)

@@ -16,7 +16,17 @@ from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, CANCELLED, PATCHED, RESULT, TOLD
+from actorflow.workflows.rows.records import (
+    ASKED,
+    ATTEMPT,
+    CANCEL,
+    CANCELLED,
+    COUNT,
+    LEFT_OUT,
+    PATCHED,
+    RESULT,
+    TOLD,
+)
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -216,6 +226,8 @@ KINDS: Final = {
     PATCHED: "patched",
     TOLD: "tell",
     ASKED: "asked",
+    LEFT_OUT: "left out",
+    COUNT: "count",
 }
 
 

@@ -6,7 +6,20 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from actorflow.core.actors.traits import check_type
 from actorflow.core.futures.future import Future
@@ -48,6 +61,8 @@ class AnyWorkflow:
         is_async: it is an `async def` function.
         limit: how many of its runs of one key are under way at once.
     """
+
+    is_dag: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -116,6 +131,10 @@ class AnyWorkflow:
         except TypeError as mismatch:
             msg = f"{self.name}{self.signature}: {mismatch}{options_among(kwargs, self.signature)}"
             raise DefinitionError(msg) from mismatch
+
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the arguments of a run, as they are encoded."""
+        return [list(args), kwargs]
 
 
 class CallableWorkflow(AnyWorkflow, Generic[P, R]):

@@ -69,3 +69,35 @@ def expected(n: int) -> list[object]:
     """Return what a run returns."""
     some = [4 * n, 2 * n + 1, 2 * n + 4, 2 * n + 6, 2 * n + 8]
     return [2 * n, some, "ann", 2 * n + 2]
+
+
+@af.task
+def summed(numbers: list[int]) -> int:
+    """Add numbers up."""
+    begun()
+    time.sleep(random.random() * 0.05)
+    return sum(numbers)
+
+
+@af.task
+def several(n: int) -> list[int]:
+    """Return what a map is over."""
+    begun()
+    return list(range(n))
+
+
+def declared() -> af.Dag:
+    """Return a DAG with nodes of several kinds."""
+    dag = af.Dag("tests.crash", durable=True, workers=4)
+    first = dag.add(doubled, 5, name="first")  # which fails once
+    mapped = dag.map(doubled, dag.add(several, 6, name="several"), limit=3, name="mapped")
+    looped = dag.loop(doubled, first, until=lambda n: n > 70, limit=9, name="looped")
+    later = dag.add(increased, looped, name="later")
+    dag.add(doubled, later, when=lambda results: results[later] < 70, name="out")
+    dag.add(summed, mapped, after=[later], name="sum")
+    return dag
+
+
+graph = declared()
+NODES = 1 + 1 + 6 + 3 + 1 + 1  # tasks of a run
+SUM = 30

@@ -118,7 +118,10 @@ class Notes:
         prefix = self.books.prefix
         sql = f"select run.name, rec.branch, rec.name, rec.occurrence from {prefix}record as rec "
         sql += f"join {prefix}run as run on run.id = rec.run where rec.kind = 0"
-        recorded = {f"run/{run}/{branch}/{name}/{occurrence}" for run, branch, name, occurrence in self.books.rows(sql)}
+        recorded = {
+            f"run/{run}/{branch}/{name}/{occurrence}" if branch else f"run/{run}/{name}"  # the latter of a DAG
+            for run, branch, name, occurrence in self.books.rows(sql)
+        }
         with self.path.open() as lines:  # after the look at the records: those are of steps that had begun before
             lines.seek(self.place)
             begun = lines.read()

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
-from actorflow.workflows.dag.journal import NodeRecord
+from actorflow.workflows.dag.journal import NodeRecord, PastRun
 from actorflow.workflows.dag.memory_run import start_dag
+from actorflow.workflows.dag.table import Try
 
 from .dag_model import Model, random_nodes
 from .tasks import add, double, fail, later, numbers, one
@@ -24,12 +25,25 @@ WAIT = 60.0
 class Records(list[NodeRecord]):
     """A journal in memory."""
 
-    def write(self, record: NodeRecord, /) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+        self.tries: dict[str, list[Try]] = {}
+
+    def write(self, record: NodeRecord, /) -> NodeRecord | None:
         self.append(record)
+        return record
+
+    def note_try(self, name: str, attempt: int, failure: Try, /) -> None:
+        self.tries.setdefault(name, []).append(failure)
+        assert len(self.tries[name]) == attempt
+
+    def note_count(self, name: str, count: int, /) -> None:
+        self.counts[name] = count
 
 
 def run_of(system: af.ActorSystem, dag: af.Dag, journal: Records, records: list[NodeRecord]) -> af.Run[af.Results]:
-    run = start_dag(system, dag, journal, records)
+    run = start_dag(system, dag, journal, PastRun(records, {}, journal.counts))
     with contextlib.suppress(af.RunFailed):
         run.result(timeout=WAIT)
     return run
@@ -71,6 +85,7 @@ def test_a_run_that_is_cut_after_any_record_goes_on_with_the_same_result(any_sys
     assert {"double[2]", "inner/double-2", "out", "handled", "ignored", "bad", "last"} <= set(names)
     for cut in range(len(journal) + 1):
         rest = Records()
+        rest.counts.update(journal.counts)
         assert told(run_of(any_system, dag, rest, journal[:cut])) == whole
         assert sorted(record.name for record in [*journal[:cut], *rest]) == sorted(names)
 
@@ -99,24 +114,24 @@ def test_records_of_another_dag_are_refused(any_system):
     dag = af.Dag("changed")
     dag.add(one)
     for name in ("two", "one[3]"):
-        run = start_dag(any_system, dag, Records(), [NodeRecord(name, "completed", 2)])
+        run = start_dag(any_system, dag, Records(), PastRun([NodeRecord(name, "completed", 2)]))
         with pytest.raises(af.NonDeterministic, match=f"the end of node {name}".replace("[", r"\[")):
             run.result(timeout=WAIT)
         assert run.status == "failed"
     dag.add(double, "one", after=["one"], name="behind")
-    run = start_dag(any_system, dag, Records(), [NodeRecord("behind", "completed", 2)])
+    run = start_dag(any_system, dag, Records(), PastRun([NodeRecord("behind", "completed", 2)]))
     with pytest.raises(af.NonDeterministic):
         run.result(timeout=WAIT)
 
 
 def test_an_end_that_cannot_be_recorded_ends_the_run_and_nothing_follows_from_it(any_system):
-    class Broken:
+    class Broken(Records):
         def write(self, record: NodeRecord, /) -> None:
             raise af.StoreError("the disk is full")
 
     dag = af.Dag("broken")
     dag.add(double, dag.add(one))
-    run = start_dag(any_system, dag, Broken(), [])
+    run = start_dag(any_system, dag, Broken())
     with pytest.raises(af.StoreError, match="the disk is full"):
         run.result(timeout=WAIT)
     assert [step.status for step in run.steps] == ["cancelled", "cancelled"]

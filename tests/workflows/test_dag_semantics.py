@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
 import actorflow as af
+from actorflow.core.clock import SystemClock
 from actorflow.testing import VirtualSystem
+from actorflow.workflows.dag.progress import DagProgress
 
 from . import tasks
 from .tasks import add, double, fail, later, note, nothing, numbers, one
@@ -620,3 +624,82 @@ def test_runs_in_virtual_time_have_the_same_trace_for_a_seed_and_other_orders_fo
     one, order = traced(1)
     assert traced(1) == (one, order)
     assert len({tuple(traced(seed)[1]) for seed in range(2, 12)} | {tuple(order)}) > 1
+
+
+def test_a_node_has_a_retry_and_a_timeout_in_place_of_its_tasks(virtual_system):
+    dag = af.Dag("options")
+    dag.add(fail, "x", retry=af.Retry(3, af.Backoff(0.1)), name="tried")
+    dag.add(later, 60.0, 1, timeout=0.5, name="cut")
+    over = dag.add(numbers, 2, name="over")
+    dag.map(fail_on, over, retry=af.Retry(2, af.Backoff(0.1)), name="mapped")
+    run = virtual_system.start(dag)
+    ended(run)
+    steps = {step.name: step for step in run.steps}
+    assert (steps["tried"].attempts, steps["cut"].attempts) == (3, 1)
+    assert (steps["mapped[0]"].attempts, steps["mapped"].status) == (2, "failed")
+    assert isinstance(steps["cut"].error, TimeoutError)
+    inner = af.Dag("inner")
+    inner.add(fail, "x")
+    for wrong in (lambda: dag.add(inner, timeout=1), lambda: dag.gather([over], retry=af.Retry(2))):
+        with pytest.raises(af.DefinitionError, match="are of tasks"):
+            wrong()
+    with pytest.raises(af.DefinitionError):
+        dag.add(numbers, 1, timeout=-1)
+
+
+@af.task
+def fail_on(n: int) -> int:
+    raise ValueError(n)
+
+
+@af.task
+def waits(n: int) -> int:
+    tasks.begun.release()
+    assert tasks.gate.wait(WAIT)
+    return n
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_run_that_pauses_with_parts_of_a_map_is_cancelled(system):
+    dag = af.Dag("paused", workers=1)
+    dag.map(waits, dag.add(numbers, 3), limit=1)
+    run = system.start(dag)
+    assert tasks.begun.acquire(timeout=WAIT)
+    assert run.pause() is True
+    tasks.gate.set()
+    until(lambda: run.progress[0] == 2)
+    assert run.status == "paused"
+    run.cancel()
+    with pytest.raises(af.RunCancelled):
+        run.result(timeout=WAIT)
+    assert {step.status for step in run.steps} == {"completed", "cancelled"}
+
+
+def test_a_node_that_was_to_begin_as_its_run_paused_keeps_no_second_place_in_its_group():
+    dag = af.Dag("groups")
+    group = dag.group("one", limit=1)
+    for name in ("a", "b"):
+        dag.add(numbers, 1, group=group, name=name)
+    progress = DagProgress(dag.plan(), SystemClock, 1)
+    progress.hire, progress.over = (lambda: None), (lambda: None)
+    progress.wake = progress.cancel_step = lambda _: None
+    progress.begin()
+    worker = object()
+    progress.workers, progress.is_hiring = 1, False
+    first = progress.take(worker)
+    assert progress.pause() is True
+    assert progress.begun(first) is False
+    progress.take(worker)
+    assert progress.go_on() is True
+    i = progress.take(worker)
+    for _ in range(2):
+        assert i >= 0
+        assert progress.begun(i) is True
+        i = progress.completed(worker, i, [], progress.now())
+    assert progress.status == "completed"

@@ -113,4 +113,4 @@ def arguments_of_run(workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[
         PayloadError: one cannot be stored.
     """
     workflow.check(args, kwargs)
-    return encode([list(args), kwargs], f"the arguments of {workflow.name}")
+    return encode(workflow.given(args, kwargs), f"the arguments of {workflow.name}")

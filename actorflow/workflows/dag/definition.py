@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from actorflow.core.actors.traits import check_known, check_type
+from actorflow.core.actors.traits import check_type
 from actorflow.errors import DefinitionError
-from actorflow.tasks.options import check_text
-from actorflow.tasks.task import AnyTask
+from actorflow.tasks.options import check_seconds, check_text
 from actorflow.text import text_of
-from actorflow.workflows.dag.node import OPTION_NAMES, Node, NodeGroup, NodeKeywords, NodeOptions, Results
-from actorflow.workflows.dag.specs import NodeSpec, check_count, check_loop, check_nested, check_task
+from actorflow.workflows.dag.node import Node, NodeGroup, NodeKeywords, Results
+from actorflow.workflows.dag.specs import NodeSpec, add_node, check_count, check_loop, check_nested, check_task
 
 if TYPE_CHECKING:
     from actorflow.tasks.task import AsyncTask, Task
     from actorflow.workflows.dag.plan import Plan
     from actorflow.workflows.run import Run, StepInfo
+    from actorflow.workflows.workflow import AnyWorkflow
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -50,13 +50,15 @@ class Dag:
     3
     """
 
-    def __init__(self, name: str, *, workers: int | None = None) -> None:
+    def __init__(self, name: str, *, workers: int | None = None, durable: bool = False) -> None:
         """Begin a DAG without nodes.
 
         Args:
             name: of the DAG.
             workers: how many nodes of a run are at work at once; None: as many as the standard library's thread pool
                 has threads, 4 more than there are processors, and 32 at most.
+            durable: its runs are in the store of the system, and go on after their process has died: in any process
+                that has made, or added to its App, the DAG of this name.
 
         Raises:
             DefinitionError: the name is empty or has a "/", or there are no workers.
@@ -67,25 +69,40 @@ class Dag:
             msg = f"Dag({name!r}): the name is a part of paths, and has no '/'"
             raise DefinitionError(msg)
         check_count("workers", workers)
+        check_type("durable", durable, bool)
         self.name = name
         self.workers = workers
         self.id: str | None = None
+        self.deadline: float | None = None
+        self.durable = durable
         self.nodes: list[Node[Any]] = []
         self._specs: list[NodeSpec] = []
         self._by_name: dict[str, int] = {}
         self._numbers: dict[str, int] = {}  # of the last node that was named after a task
         self._groups: dict[str, NodeGroup] = {}
         self._plans: dict[int, Plan] = {}
+        self._place: tuple[str, str] | None = None  # in the code, of one that was made durable
+        if durable:
+            self._know()
 
     def __repr__(self) -> str:
         return f"<dag {self.name}, {len(self.nodes)} nodes>"
 
-    def options(self, *, id: str | None = None, workers: int | None = None) -> Self:
+    def options(
+        self,
+        *,
+        id: str | None = None,
+        workers: int | None = None,
+        durable: bool | None = None,
+        deadline: float | None = None,
+    ) -> Self:
         """Return the same DAG with options for a run: `system.start(dag.options(id="etl-2026-11"))`.
 
         Args:
-            id: of the run; without it, the DAG's name and a number.
+            id: of the run; without it, the DAG's name and a number; of a durable one, a random id.
             workers: in place of the DAG's.
+            durable: in place of the DAG's.
+            deadline: seconds from the start, after which a durable run is cancelled.
 
         Raises:
             DefinitionError: an option makes no sense.
@@ -93,11 +110,30 @@ class Dag:
         check_type("id", id, str | None)
         check_text("id", id)
         check_count("workers", workers)
+        if durable is not None:
+            check_type("durable", durable, bool)
+        if deadline is not None:
+            check_seconds("deadline", deadline, zero=False)
         dag = object.__new__(type(self))
         dag.__dict__.update(self.__dict__)
         dag.id = self.id if id is None else id
         dag.workers = self.workers if workers is None else workers
+        dag.durable = self.durable if durable is None else durable
+        dag.deadline = self.deadline if deadline is None else deadline
+        if dag.deadline is not None and not dag.durable:
+            msg = f"{dag.name}.options(deadline={deadline}): only durable runs have one: options(durable=True)"
+            raise DefinitionError(msg)
+        if dag.durable and not self.durable:
+            dag._know()
         return dag
+
+    def _know(self) -> None:
+        """Have runs in the store find this DAG by its name."""
+        from actorflow.workflows.dag.durable_dag import know, place_of_caller  # noqa: PLC0415 - it is made of a Dag
+
+        if self._place is None:
+            self._place = place_of_caller()
+        know(self)
 
     # --- nodes --------------------------------------------------------------------------------------------------------
 
@@ -179,7 +215,7 @@ class Dag:
         """Add a node that runs a task: `dag.add(load, rows, after=[audit])`, or a whole DAG as one node.
 
         Args:
-            work: an `@af.task`, with its own `.options(retry=, timeout=, priority=)`; or a DAG.
+            work: an `@af.task`; or a DAG.
             args: of the task: values, and nodes, whose results it gets.
             options: of the node, see `NodeOptions`.
 
@@ -192,10 +228,10 @@ class Dag:
             if args:
                 msg = f"{self.name}.add({work!r}): a DAG takes no arguments; its order is given with after="
                 raise DefinitionError(msg)
-            return self._add("dag", work, (), options)
+            return add_node(self, "dag", work, (), options)
         check_task(work, "add")
         work.check(args, {})
-        return self._add("task", work, args, options)
+        return add_node(self, "task", work, args, options)
 
     @overload
     def map(
@@ -235,7 +271,7 @@ class Dag:
         if not isinstance(over, Node):
             msg = f"{self.name}.map({task.name}, {text_of(over)}): give a node; for a list that is known, add each item"
             raise DefinitionError(msg)
-        return self._add("map", task, (over,), options, limit=limit)
+        return add_node(self, "map", task, (over,), options, limit=limit)
 
     @overload
     def loop(
@@ -275,7 +311,7 @@ class Dag:
         check_task(task, "loop")
         task.check((None,), {})
         check_loop(f"{self.name}.loop({task.name})", limit, until)
-        return self._add("loop", task, (start,), options, limit=limit, until=until)
+        return add_node(self, "loop", task, (start,), options, limit=limit, until=until)
 
     def gather(self, nodes: Sequence[Node[T]], /, **options: Unpack[NodeKeywords]) -> Node[list[T]]:
         """Add a node whose result is the list of other nodes' results; with `join="any"`, of those that are there.
@@ -290,7 +326,7 @@ class Dag:
         if isinstance(nodes, str) or not isinstance(nodes, Sequence) or not all(isinstance(n, Node) for n in nodes):
             msg = f"{self.name}.gather({text_of(nodes)}): give a list of nodes"
             raise DefinitionError(msg)
-        return self._add("gather", None, tuple(nodes), dict(options))
+        return add_node(self, "gather", None, tuple(nodes), dict(options))
 
     def group(self, name: str, /, *, limit: int) -> NodeGroup:
         """Make a group of nodes, of which at most `limit` run at once: `dag.add(fetch, url, group=net)`.
@@ -306,57 +342,6 @@ class Dag:
             raise DefinitionError(msg)
         group = self._groups[name] = NodeGroup(self, name, limit)
         return group
-
-    def _add(
-        self,
-        kind: Any,
-        work: AnyTask | Dag | None,
-        args: tuple[Any, ...],
-        given: dict[str, Any],
-        *,
-        limit: int | None = None,
-        until: Callable[[Any], bool] | None = None,
-    ) -> Node[Any]:
-        check_known(given, OPTION_NAMES)
-        options = NodeOptions(**given) if given else NO_OPTIONS
-        for node in args:
-            self._check_argument(node)
-        for node in options.after:
-            if isinstance(node, Node):
-                self.index_of(node)
-            else:
-                check_type("after", node, str)
-        if options.group is not None and options.group._dag._specs is not self._specs:
-            msg = f"{options.group!r} is of another DAG than {self.name}"
-            raise DefinitionError(msg)
-        name = self._named(kind, work, options.name)
-        node = Node[Any](self, len(self.nodes), name)
-        self._by_name[name] = node._index
-        self._specs.append(NodeSpec(kind, work, args, options, limit, until))
-        self.nodes.append(node)
-        return node
-
-    def _check_argument(self, value: Any) -> None:
-        if isinstance(value, Node):
-            self.index_of(value)
-        elif isinstance(value, list | tuple) and any(isinstance(item, Node) for item in value):
-            msg = (
-                f"{self.name}: an argument is a list of nodes: give {self.name}.gather([...]), a node of their results"
-            )
-            raise DefinitionError(msg)
-
-    def _named(self, kind: str, work: AnyTask | Dag | None, name: str | None) -> str:
-        if name is not None:
-            if name in self._by_name:
-                msg = f"{self.name} has a node named {name!r} already"
-                raise DefinitionError(msg)
-            return name
-        base = work.name if isinstance(work, Dag) else kind if work is None else work.function.__name__
-        while True:
-            number = self._numbers[base] = self._numbers.get(base, 0) + 1
-            name = base if number == 1 else f"{base}-{number}"
-            if name not in self._by_name:
-                return name
 
     # --- looks --------------------------------------------------------------------------------------------------------
 
@@ -405,8 +390,18 @@ class Dag:
         statuses = {step.name: step.status for step in steps}
         return flowchart(plan.names, plan.before, plan.sources, [statuses.get(name, "") for name in plan.names])
 
+    def as_workflow(self) -> AnyWorkflow:
+        """Return the DAG as runs in a store have it, with its options.
+
+        Raises:
+            DefinitionError: another one is known by its name.
+        """
+        from actorflow.workflows.dag.durable_dag import know  # noqa: PLC0415 - it is made of a Dag
+
+        return know(self)
+
     def start_in(self, system: Any) -> Run[Results]:
-        """Begin a run in a system: `system.start(dag)` comes here.
+        """Begin a run in memory: `system.start(dag)` comes here.
 
         Raises:
             DefinitionError: the DAG has a mistake, or a run of its `id` is under way.
@@ -441,6 +436,3 @@ class Dag:
             self._plans.clear()
             self._plans[len(self.nodes)] = plan
         return plan
-
-
-NO_OPTIONS: Final = NodeOptions()

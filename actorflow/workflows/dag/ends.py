@@ -26,6 +26,7 @@ class Ends(ReadySet):
         broken: how many of the nodes before one cannot be met any more.
         pauses: how many nodes wait for another try.
         halted: why no more nodes begin.
+        kept: nodes whose ends are in a journal, or about to be: they are cancelled no more.
         tell: gives an event to those who listen.
         cancel_step: has a running node see that it is cancelled.
     """
@@ -36,6 +37,7 @@ class Ends(ReadySet):
         self.broken: dict[int, int] = {}
         self.pauses = 0
         self.halted: BaseException | None = None
+        self.kept: set[int] = set()
         self.tell: Callable[[str, int | None, Any], None] | None = None
         self.cancel_step: Callable[[int], None]
 
@@ -95,11 +97,11 @@ class Ends(ReadySet):
         elif self.need[j] - self.wait[j] + self.broken[j] == len(self.before[j]):
             work.append((j, SKIPPED, LEFT_OUT))  # not before all are over: a failure would count for more
 
-    def fail(self, i: int, error: BaseException) -> None:
+    def fail(self, i: int, error: BaseException, at: float | None = None) -> None:
         """Note that no try of a node is left."""
         if self.state[i] >= COMPLETED:
             return
-        now = self.now()
+        now = self.now() if at is None else at
         self.errors[i] = error
         if i in self.cancelling:
             self.end(i, CANCELLED, BROKEN, now)
@@ -129,6 +131,8 @@ class Ends(ReadySet):
         work = [first]
         while work:
             i = work.pop()
+            if i in self.kept:
+                continue
             if self.state[i] == RUNNING and i not in self.cancelling:
                 self.cancelling.add(i)
                 work += self.parts.get(i, ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from actorflow.workflows.dag.node import MISSING
+from actorflow.errors import RunCancelled, RunFailed, StepFailed
+from actorflow.workflows.dag.node import MISSING, Results
 from actorflow.workflows.dag.plan import priority_of
 from actorflow.workflows.dag.table import SKIPPED
 from actorflow.workflows.run import FailedTry, RunEvent, StepInfo, history_of
@@ -21,15 +22,16 @@ class DagLooks:
     Attributes:
         progress: of the run.
         began: seconds of the system's clock.
+        offset: seconds since the epoch when that clock was at 0.
     """
 
-    __slots__ = ("_offset", "_run", "began", "progress")
+    __slots__ = ("_run", "began", "offset", "progress")
 
     def __init__(self, run: str, progress: DagProgress, clock: Clock) -> None:
         self._run = run
         self.progress = progress
         self.began = progress.now()
-        self._offset = clock.time() - clock.monotonic()
+        self.offset = clock.time() - clock.monotonic()
 
     def done(self) -> tuple[int, int]:
         """Return how many steps have ended, of how many."""
@@ -38,7 +40,7 @@ class DagLooks:
 
     def time(self, seconds: float) -> float:
         """Return seconds since the epoch, of seconds of the system's clock."""
-        return float(seconds + self._offset)
+        return float(seconds + self.offset)
 
     def be_heard(self, publish: Callable[[RunEvent], object]) -> None:
         """Have each end of a node be looked at, and told of; the lock of the run is held, and a send never waits."""
@@ -84,6 +86,13 @@ class DagLooks:
             progress.names[progress.owners[i]] if i in progress.owners else "",
         )
 
+    def outcome(self) -> Any:
+        """Return the results of a run that is over, or raise its error."""
+        progress = self.progress
+        if progress.status != "completed":
+            raise error_of(self._run, progress.error)
+        return Results(progress.plan.dag, progress.results)
+
     def history(self, ended: float | None) -> list[RunEvent]:
         """Return the events so far; `ended` is the end of the run, in seconds of the system's clock."""
         events = [RunEvent("started", self._run, None, self.time(self.began)), *history_of(self._run, self.steps())]
@@ -91,3 +100,16 @@ class DagLooks:
         if ended is not None:
             events.append(RunEvent(self.progress.status, self._run, None, self.time(ended), self.progress.error))
         return events
+
+
+def error_of(run: str, error: BaseException | None) -> BaseException:
+    """Return the error that a run ends with: of a step that failed, a RunFailed."""
+    if error is None:
+        return RunCancelled(f"run {run} was cancelled")
+    if not isinstance(error, StepFailed):
+        return error
+    failed = RunFailed(run, str(error))
+    failed.__cause__ = error
+    for note in getattr(error, "__notes__", ()):
+        failed.add_note(note)
+    return failed

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.child import child
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
-from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, RunCancelled, RunFailed, StepFailed
-from actorflow.workflows.dag.looks import DagLooks
+from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, RunCancelled
+from actorflow.workflows.dag.journal import NOTHING_PAST, PastRun
+from actorflow.workflows.dag.looks import DagLooks, error_of
 from actorflow.workflows.dag.node import Results
 from actorflow.workflows.dag.progress import DagProgress
 from actorflow.workflows.dag.runner import DagRunner
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from actorflow.core.messages.events import Subscription
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.definition import Dag
-    from actorflow.workflows.dag.journal import Journal, NodeRecord
+    from actorflow.workflows.dag.journal import Journal
     from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.run import RunStatus, StepInfo
 
@@ -40,15 +41,15 @@ class MemoryRun(Run[Results]):
         runner: its actor.
     """
 
-    __slots__ = ("_over", "_records", "_runtime", "_system", "dag", "ended", "looks", "runner")
+    __slots__ = ("_over", "_past", "_runtime", "_system", "dag", "ended", "looks", "runner")
 
     def __init__(
-        self, id: str, dag: Dag, system: Any, journal: Journal | None = None, records: Sequence[NodeRecord] = ()
+        self, id: str, dag: Dag, system: Any, journal: Journal | None = None, past: PastRun = NOTHING_PAST
     ) -> None:
         super().__init__(id)
         scheduler = system.scheduler
         self.dag = dag
-        self._records = records
+        self._past = past
         progress = DagProgress(dag.plan(), scheduler.clock, dag.workers or WORKERS)
         self.looks = DagLooks(id, progress, scheduler.clock)
         self.ended: float | None = None
@@ -65,7 +66,7 @@ class MemoryRun(Run[Results]):
             name = f"{name} ({next(NUMBERS)})"
         self.runner: ActorRef[Any] = self._system.spawn(child(DagRunner, self._runtime).options(name=name))
         self._over._target = self.runner
-        self.runner.cast(DagRunner.begin, self._records)
+        self.runner.cast(DagRunner.begin, self._past)
 
     def settle(self) -> None:
         """Give the result, or the error, to the threads that wait."""
@@ -167,36 +168,21 @@ class MemoryRun(Run[Results]):
         looks.be_heard(events.publish)
 
 
-def error_of(run: str, error: BaseException | None) -> BaseException:
-    """Return the error that a run ends with: of a step that failed, a RunFailed."""
-    if error is None:
-        return RunCancelled(f"run {run} was cancelled")
-    if not isinstance(error, StepFailed):
-        return error
-    failed = RunFailed(run, str(error))
-    failed.__cause__ = error
-    for note in getattr(error, "__notes__", ()):
-        failed.add_note(note)
-    return failed
-
-
-def start_dag(
-    system: Any, dag: Dag, journal: Journal | None = None, records: Sequence[NodeRecord] = ()
-) -> Run[Results]:
+def start_dag(system: Any, dag: Dag, journal: Journal | None = None, past: PastRun = NOTHING_PAST) -> Run[Results]:
     """Begin a run of a DAG.
 
     Args:
         system: where it runs.
         dag: to run.
         journal: keeps the ends of the nodes.
-        records: those that it has kept of this run, in their order: the run goes on where they end.
+        past: the part of the run that is over: the run goes on where it ends.
 
     Raises:
         DefinitionError: the DAG has a mistake, or a run of that id is under way.
     """
     dag.check()
     id_ = dag.id or f"{dag.name}-{next(NUMBERS)}"
-    run = MemoryRun(id_, dag, system, journal, records)
+    run = MemoryRun(id_, dag, system, journal, past)
     known: object = system.memory_runs.setdefault(id_, run)
     if known is not run:
         msg = f"a run with the id {id_!r} is under way already: give another, or wait for it"

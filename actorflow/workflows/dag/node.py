@@ -13,6 +13,7 @@ from actorflow.tasks.options import PRIORITIES, check_seconds, check_text
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
+    from actorflow.tasks.retry import Retry
     from actorflow.workflows.dag.definition import Dag
 
 T = TypeVar("T")
@@ -123,6 +124,8 @@ class NodeKeywords(TypedDict, total=False):
     default: Any
     group: NodeGroup
     duration: float
+    retry: Retry
+    timeout: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +146,8 @@ class NodeOptions:
             for each node, or one value for all.
         group: of which some run at once.
         duration: seconds that it will take, as far as is known: the longest remaining path goes first.
+        retry: in place of the task's.
+        timeout: seconds that an attempt may take, in place of the task's.
     """
 
     name: str | None = None
@@ -155,6 +160,8 @@ class NodeOptions:
     default: Any = MISSING
     group: NodeGroup | None = None
     duration: float | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:

@@ -10,14 +10,15 @@ follows from its times: see `status_of`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DeadlockError, StepFailed
 from actorflow.text import reason_of
 from actorflow.workflows.dag.ends import BROKEN, LEFT_OUT, MET, Ends
-from actorflow.workflows.dag.journal import replay
+from actorflow.workflows.dag.journal import NOTHING_PAST, PastRun, replay
 from actorflow.workflows.dag.node import MISSING
 from actorflow.workflows.dag.plan import INDEX, Plan, shown
 from actorflow.workflows.dag.table import CANCELLED, COMPLETED, PENDING, READY, RUNNING, SKIPPED, Try
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.expansion import Expansion
-    from actorflow.workflows.dag.journal import NodeRecord
 
 
 class DagProgress(Ends):
@@ -37,7 +37,9 @@ class DagProgress(Ends):
         error: that ended it.
         is_cancelled_whole: it was cancelled, not only some nodes of it.
         latest: the time of the latest end that was counted: what comes after several nodes begins no earlier.
+        is_leaving: no more nodes begin here, for good.
         over: is called once it has ended.
+        left_behind: is called once nothing runs any more of a run that is left.
     """
 
     def __init__(self, plan: Plan, clock: Clock, workers: int) -> None:
@@ -45,12 +47,14 @@ class DagProgress(Ends):
         self.status = "pending"
         self.error: BaseException | None = None
         self.is_cancelled_whole = False
-        self.latest = 0.0
+        self.is_leaving = False
+        self.latest = -math.inf
+        self.left_behind: Callable[[], None] = lambda: None
         self.over: Callable[[], None]
 
     # --- its begin ----------------------------------------------------------------------------------------------------
 
-    def begin(self, records: Iterable[NodeRecord] = ()) -> None:
+    def begin(self, past: PastRun = NOTHING_PAST) -> None:
         """Have the nodes that wait for none be ready, and workers at work; after those that have records.
 
         Raises:
@@ -65,7 +69,10 @@ class DagProgress(Ends):
             now = self.now()
             for i in self.plan.first:
                 self.enter(i, now)
-        replay(self, records)  # nobody else is at work yet
+        replay(self, past)  # nobody else is at work yet
+        if past.cancelled is not None:
+            self.halt(past.cancelled)
+            return
         with self.lock:
             self.call_workers()
         self._look_over()
@@ -154,6 +161,7 @@ class DagProgress(Ends):
                 self.end(i, CANCELLED, BROKEN, self.now())
                 return False
             if self.is_paused:
+                self.free_place(i)  # else it would wait for the place in its group that it has itself
                 self.enter(i, self.now())
                 return False
             self.state[i] = RUNNING
@@ -246,6 +254,8 @@ class DagProgress(Ends):
 
     def _look_over(self) -> None:
         """See whether the run has ended, or can never end."""
+        if self.is_leaving and not self.is_busy:
+            self.left_behind()
         if self.left and (
             self.heap or len(self.idle) < self.workers or self.pauses or self.is_hiring or self.is_paused
         ):
@@ -274,8 +284,10 @@ class DagProgress(Ends):
         if not failed:
             return "completed"
         i = failed[0]
-        self.error = StepFailed(self.names[i], reason_of(self.errors[i]))
-        self.error.__cause__ = self.errors[i]
+        cause = self.errors[i]
+        why = cause.why if isinstance(cause, StepFailed) and cause.step == self.names[i] else reason_of(cause)
+        self.error = StepFailed(self.names[i], why)
+        self.error.__cause__ = cause
         if len(failed) > 1:
             self.error.add_note(f"also failed: {shown([self.names[k] for k in failed[1:]], ', ')}")
         return "failed"
@@ -295,8 +307,9 @@ class DagProgress(Ends):
                 if self.status == "pending":
                     self.status = "running"
                 self.is_cancelled_whole = True
-                self.is_paused = False
+                self.is_paused = self.is_leaving
                 self.halt_with(error, those_that_run=those_that_run)
+                self.call_workers()  # a node whose parts are cancelled has to end
         self._look_over()
 
     def fail_later(self, i: int, failure: Expansion) -> None:
@@ -310,6 +323,19 @@ class DagProgress(Ends):
         """End a node whose thread runs on: its late result is refused."""
         with self.lock:
             self.fail(i, error)
+        self._look_over()
+
+    # --- the run goes on elsewhere ------------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a node runs."""
+        return self.is_hiring or len(self.idle) < self.workers
+
+    def leave(self) -> None:
+        """Begin no more nodes here, for good, and say when those that run have ended."""
+        with self.lock:
+            self.is_slow = self.is_paused = self.is_leaving = True
         self._look_over()
 
     def pause(self) -> bool:

@@ -11,16 +11,14 @@ from actorflow.core.messages.messages import Call
 from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import NonDeterministic, RunCancelled
 from actorflow.workflows.dag.expansion import LateFailure
+from actorflow.workflows.dag.journal import NOTHING_PAST, PastRun
 from actorflow.workflows.dag.table import Try
 from actorflow.workflows.dag.workers import StepWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actorflow.core.messages.reply import Reply
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.attempts import StepAttempt
-    from actorflow.workflows.dag.journal import NodeRecord
     from actorflow.workflows.dag.runtime import DagRuntime
 
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
@@ -62,10 +60,10 @@ class DagRunner(Actor):
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def begin(self, records: Sequence[NodeRecord] = ()) -> None:
+    def begin(self, past: PastRun = NOTHING_PAST) -> None:
         """Start the nodes that wait for none, after those that have records."""
         try:
-            self.runtime.progress.begin(records)
+            self.runtime.progress.begin(past)
         except NonDeterministic as error:
             self.runtime.fail(error)
             self.finish()
@@ -126,8 +124,10 @@ class DagRunner(Actor):
         error = attempt.error or TimeoutError()
         self.dismiss(worker)
         if ending.kind == "again":
+            failure = Try(attempt.began, progress.now(), error)
+            runtime.note_try(i, failure)
             with progress.lock:
-                progress.note_try(i, Try(attempt.began, progress.now(), error))
+                progress.note_try(i, failure)
             self.ctx.after(ending.pause, self.try_again, i)
         elif progress.is_cancelled(i):
             progress.give_up(i, error)

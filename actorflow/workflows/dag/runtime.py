@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.log import logger
-from actorflow.errors import Stopping, is_a
+from actorflow.errors import PayloadError, RunCancelled, Stopping, Unload, is_a
 from actorflow.tasks.current import CURRENT_TASK
 from actorflow.workflows.dag.attempts import StepAttempt, StepOwner, current_of, retry_of
 from actorflow.workflows.dag.expansion import AGAIN, expansion_of
@@ -167,7 +167,8 @@ class DagRuntime:
                 return progress.completed(worker, i, value, progress.now())
             when = spec.options.when
             if when is not None and i not in progress.tries and not when(progress.results_of(i)):
-                self.record(i, "left out")
+                if self.record(i, "left out") is None and self.journal is not None:
+                    return progress.failed(worker, i, RunCancelled(f"step {self.key_of(i)} was cancelled"))
                 return progress.left_out(worker, i)
             if not progress.begun(i):
                 return progress.take(worker)
@@ -194,8 +195,7 @@ class DagRuntime:
                 return self.raised(worker, i, error)
             finally:
                 self.at.pop(i, None)
-            self.record(i, "completed", value)
-            return progress.completed(worker, i, value, progress.now())
+            return self.finish(worker, i, value)
         attempt = StepAttempt(StepOwner(self, i), task, self.site, timeout, retry_of(task))
         attempt.worker = worker
         self.attempts[i] = attempt
@@ -214,13 +214,17 @@ class DagRuntime:
         owner = attempt.owner
         if owner.ended_by != threading.get_ident():
             return DISMISSED
+        return self.follow(worker, attempt)
+
+    def follow(self, worker: ActorRef[Any], attempt: StepAttempt) -> int:
+        """Act on the end of an attempt; return the next node."""
+        owner = attempt.owner
         ending, i = owner.ending, owner.i
         assert ending is not None
         self.forget(attempt)
         progress = self.progress
         if ending.kind == "completed":
-            self.record(i, "completed", attempt.value)
-            return progress.completed(worker, i, attempt.value, progress.now())
+            return self.finish(worker, i, attempt.value)
         error = ending.cause or attempt.error or RuntimeError(ending.kind)
         if ending.kind == "again":
             return self.retried(worker, i, Try(attempt.began, progress.now(), error), ending.pause)
@@ -245,7 +249,35 @@ class DagRuntime:
         if progress.specs[i].kind == "gather":
             values = [value for value in progress.arguments(i) if value is not MISSING]
             return progress.completed(worker, i, values, progress.now())
-        return progress.expanded(worker, i, expansion_of(progress, i))
+        expansion = expansion_of(progress, i)
+        if self.journal is not None and progress.specs[i].kind == "map":
+            self.journal.note_count(progress.names[i], expansion.left)
+        return progress.expanded(worker, i, expansion)
+
+    def finish(
+        self, worker: ActorRef[Any], i: int, value: Any, error: BaseException | None = None, linked: int = 0
+    ) -> int:
+        """End a node with a result, once that is recorded, if there is a journal; return the next one.
+
+        Args:
+            worker: that ran it.
+            i: the node.
+            value: its result.
+            error: for which a handler gave the result.
+            linked: how many nodes before it were completed without the lock.
+        """
+        progress = self.progress
+        if self.journal is not None:
+            try:
+                kept = self.record(i, "completed", value, error)
+            except PayloadError as problem:
+                fail = self.failed if error is None else self.failed_for_good  # which asks no handler again
+                return fail(worker, i, problem, linked)
+            if kept is not None:  # what follows gets what is stored, as it will when the run goes on elsewhere
+                value, error = kept.value, kept.error
+        if error is not None:
+            progress.errors[i] = error
+        return progress.completed(worker, i, value, progress.now(), linked)
 
     def record(
         self,
@@ -253,15 +285,39 @@ class DagRuntime:
         kind: Literal["completed", "failed", "left out"],
         value: Any = None,
         error: BaseException | None = None,
-    ) -> None:
-        """Have the journal keep the end of a node, if there is one, before anything follows from it."""
-        if self.journal is not None and not self.progress.is_cancelled(i):
-            attempts = len(self.progress.tries.get(i, ())) + (kind != "left out")
-            try:
-                self.journal.write(NodeRecord(self.progress.names[i], kind, value, error, attempts))
-            except BaseException as problem:  # noqa: BLE001 - of the store, or of the user's object
+    ) -> NodeRecord | None:
+        """Have the journal keep the end of a node, if there is one, before anything follows from it.
+
+        Returns:
+            The record as it is stored; None: there is none, as the node was cancelled, or there is no journal.
+
+        Raises:
+            PayloadError: the result cannot be stored.
+        """
+        progress = self.progress
+        if self.journal is None:
+            return None
+        with progress.lock:
+            if progress.is_cancelled(i):
+                return None
+            progress.kept.add(i)
+        attempts = len(progress.tries.get(i, ())) + (kind != "left out")
+        began = None if kind == "left out" else progress.started[i]
+        new = NodeRecord(progress.names[i], kind, value, error, attempts, began, progress.now(), progress.digest_of(i))
+        try:
+            kept = self.journal.write(new)
+        except PayloadError:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - of the store, or the run is gone
+            if not isinstance(problem, Unload):
                 logger.error("The end of step %s was not recorded: its run ends here", self.key_of(i), exc_info=problem)
-                self.fail(problem)
+            self.fail(problem)
+            return None
+        if kept is None:  # the run was cancelled before it
+            with progress.lock:
+                progress.kept.discard(i)
+                progress.cancelling.add(i)
+        return kept
 
     # --- errors -------------------------------------------------------------------------------------------------------
 
@@ -300,9 +356,15 @@ class DagRuntime:
 
     def retried(self, worker: ActorRef[Any], i: int, failure: Try, pause: float, linked: int = 0) -> int:
         """Have a node be tried again in a while; return the next one."""
+        self.note_try(i, failure)
         following = self.progress.again(worker, i, failure, linked)
         self.runner.tell(("again", i, pause))
         return following
+
+    def note_try(self, i: int, failure: Try) -> None:
+        """Have the journal keep a failed try, if there is one."""
+        if self.journal is not None:
+            self.journal.note_try(self.progress.names[i], len(self.progress.tries.get(i, ())) + 1, failure)
 
     def failed(self, worker: ActorRef[Any], i: int, error: BaseException, linked: int = 0) -> int:
         """End a node that no try is left of, or give the result that its handler has for it; return the next one."""
@@ -317,12 +379,16 @@ class DagRuntime:
                 problem.__context__ = error
                 error = problem
             else:
-                progress.errors[i] = error
-                self.record(i, "completed", value, error)
-                return progress.completed(worker, i, value, progress.now(), linked)
-        if progress.specs[i].kind == "task":
-            self.record(i, "failed", error=error)
-        return progress.failed(worker, i, error, linked)
+                return self.finish(worker, i, value, error, linked)
+        return self.failed_for_good(worker, i, error, linked)
+
+    def failed_for_good(self, worker: ActorRef[Any], i: int, error: BaseException, linked: int = 0) -> int:
+        """End a node with an error; return the next one."""
+        if self.progress.specs[i].kind == "task":
+            kept = self.record(i, "failed", error=error)
+            if kept is not None and kept.error is not None:
+                error = kept.error
+        return self.progress.failed(worker, i, error, linked)
 
     def random(self, worker: ActorRef[Any]) -> Any:
         """Return the random numbers for pauses."""

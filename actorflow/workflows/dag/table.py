@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from actorflow.workflows.dag.digest import digest_of_node
 from actorflow.workflows.dag.node import MISSING, Node, Results, default_for
 from actorflow.workflows.dag.plan import INDEX_BITS, Plan
 
@@ -113,6 +114,15 @@ class NodeTable:
         if started is None and before >= 0 and self.state[before] < COMPLETED and self.state[i] in {PENDING, COMPLETED}:
             return self.ended[before]  # which has no status of its own: a thread went on from it without the lock
         return started
+
+    def digest_of(self, i: int) -> bytes | None:
+        """Return the digest of a node; None of a part whose arguments are a result."""
+        owner = self.owners.get(i)
+        return None if owner is not None and self.specs[owner].kind != "dag" else digest_of_node(self.specs[i])
+
+    def latest_part(self, i: int) -> float | None:
+        """Return when the last part of a node ended; None if it has none."""
+        return max((self.ended[k] or 0.0 for k in self.parts.get(i, ())), default=None)
 
     def is_cancelled(self, i: int) -> bool:
         """Say whether a node is to end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actors.actor import Actor
@@ -27,6 +28,17 @@ class StepWorker(Actor):
         try:
             i = runtime.progress.take(ref) if i is None else i
             i = runtime.go_on(ref, i)
+        except BaseException as error:  # a defect: the run must not wait for this worker
+            runtime.broken(error)
+            raise
+        if i >= 0:
+            ref.cast(StepWorker.work, i)
+
+    def follow(self, attempt: StepAttempt) -> None:
+        """Act on the end of a coroutine that ran beside this worker, and go on."""
+        runtime, ref = self.runtime, self.actor_ref
+        try:
+            i = runtime.follow(ref, attempt)
         except BaseException as error:  # a defect: the run must not wait for this worker
             runtime.broken(error)
             raise
@@ -60,6 +72,9 @@ class AsyncStepWorker(Actor, loop=True):
         runtime = self.runtime
         try:
             await attempt.run_async(runtime.random(self.worker), self.actor_ref)
+            if runtime.journal is not None and attempt.owner.ended_by == threading.get_ident():
+                self.worker.cast(StepWorker.follow, attempt)  # it may wait for a commit, the loop may not
+                return
             i = runtime.ended(self.worker, attempt)
         except BaseException as error:
             runtime.broken(error)

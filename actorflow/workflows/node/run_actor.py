@@ -104,9 +104,19 @@ class RunActor(Actor):
             return
         if isinstance(body, AsyncBody):
             body.wake()
+        elif body.workflow.is_dag:
+            self.begin_nodes()
         elif isinstance(body, SyncBody):
             self.ctx.spawn(BodyThread, self.node, body).cast(BodyThread.execute)
         self.watch_deadline()
+
+    def begin_nodes(self) -> None:
+        """Have the nodes of a DAG begin."""
+        body: Any = self.body
+        try:
+            body.begin_nodes(self.ctx)
+        except Unload:
+            self.unload()
 
     def run_branch(self, lane: Lane) -> None:
         """Have a thread for a branch of plain code."""
@@ -234,9 +244,8 @@ class RunActor(Actor):
         self.go_on()
 
     def go_on(self) -> None:
-        """Have async code hear of the records that have come; once it is over, commit its end."""
-        body = self.body
-        assert isinstance(body, AsyncBody)
+        """Have async code hear of the records that have come, or see how far a DAG is; at the end, commit that."""
+        body: Any = self.body  # of a kind that has no thread
         body.is_told = False  # before the look at what has come
         if self.is_ending:
             self.give_back()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.job_step import JobStep
     from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.body.steps import Step
+    from actorflow.workflows.dag.dag_body import DagBody
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
 
@@ -152,8 +153,11 @@ class RunNode:
 
     def body_of(self, run: ClaimedRun, records: list[RunRecord]) -> Body:
         """Return the code of a run, to be begun."""
-        workflow = WORKFLOWS[run.workflow]
-        body = self.kinds[workflow.is_async](self, run, workflow, records)
+        workflow: Any = WORKFLOWS[run.workflow]
+        kind: Any = self.kinds[workflow.is_async]
+        if workflow.is_dag:
+            from actorflow.workflows.dag.dag_body import DagBody as kind  # noqa: N813, PLC0415 - many have no DAG
+        body: Body = kind(self, run, workflow, records)
         self.bodies[run.name] = body
         return body
 
@@ -219,7 +223,7 @@ class RunNode:
         """Have a row of a run's mailbox removed that nobody waits for."""
         self.store.submit(lambda tx: tx.run("actors.done", {"id": row}), durability="process")
 
-    def commit_here(self, body: SyncBody, record: RunRecord) -> None:
+    def commit_here(self, body: SyncBody | DagBody, record: RunRecord) -> None:
         """Commit a record in this thread: the code waits for it in any case."""
         member = RecordMember(body, record, None)
         if self.written(body, member.write, member):
@@ -245,7 +249,7 @@ class RunNode:
             body.mail.keep_returned(transaction)
         end_run(transaction, self, body.run, status, output, error, has_children=body.has_children)
 
-    def written(self, body: SyncBody, work: Any, member: RunMember) -> bool:
+    def written(self, body: SyncBody | DagBody, work: Any, member: RunMember) -> bool:
         """Write until it is there; False if the run was lost.
 
         Raises:
@@ -414,7 +418,8 @@ class RunNode:
     def workers(self) -> list[ActorRef[Any]]:
         """Return the actors of the runs that are loaded, and those that have their threads."""
         refs = [body.ref for body in list(self.bodies.values()) if body.ref is not None]
-        return [*refs, *(child for ref in refs for child in ref._children or ())]
+        below = [child for ref in refs for child in ref._children or ()]
+        return [*refs, *below, *(child for ref in below for child in ref._children or ())]
 
     def close(self) -> None:
         """Give back the runs whose actors could not."""
@@ -422,6 +427,7 @@ class RunNode:
         for body in list(self.bodies.values()):
             body.is_over = True
             self.give_back(body)
+        self.site.task_files.close()
 
     # --- the store fails ---------------------------------------------------------------------------------------------
 

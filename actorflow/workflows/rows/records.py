@@ -25,7 +25,9 @@ PATCHED: Final = 5  # the code asked whether it may take a new path, and may
 TOLD: Final = 6  # a message to a durable actor has left
 ASKED: Final = 7  # an ask has left, or a job was enqueued; its end is a RESULT
 GIVEN_UP: Final = 8  # the end of a job that nobody runs again: it is dead
-NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED})
+LEFT_OUT: Final = 9  # a node of a DAG, by its condition
+COUNT: Final = 10  # how many items a map of a DAG has
+NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED, COUNT})
 BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 
 # States of runs.
@@ -117,7 +119,9 @@ class RunRecord:
 
 def event_of(record: RunRecord) -> tuple[str, str | None]:
     """Return the kind of event that a record of a step is, and the text of its error."""
-    if record.error is None:
+    if record.kind == LEFT_OUT:
+        return "step skipped", None
+    if record.error is None or record.value is not None:
         return "step completed", None
     return ("step retried" if record.kind == ATTEMPT else "step failed"), read_error(record.error)[0]
 
@@ -125,7 +129,7 @@ def event_of(record: RunRecord) -> tuple[str, str | None]:
 def step_name(identity: Identity) -> str:
     """Return how users know a step: by its name, with its place if it is not the first in the main branch."""
     branch, name, occurrence = identity
-    return name if branch == "0" and occurrence == 1 else f"{name} ({branch}, {occurrence})"
+    return name if branch in {"0", ""} and occurrence == 1 else f"{name} ({branch}, {occurrence})"
 
 
 def misfit_of(expected: Identity | None, begun: Iterable[Identity] | None, *, has_arguments: bool) -> NonDeterministic:

@@ -14,10 +14,12 @@ from actorflow.workflows.rows.records import (
     BEHIND,
     CANCEL,
     FINAL,
+    LEFT_OUT,
     NO_STEP,
     OVER,
     PARKED,
     READY,
+    RESULT,
     step_name,
 )
 
@@ -82,6 +84,8 @@ def kept_of(name: str, records: list[RunRecord], step: str | None) -> list[RunRe
     Raises:
         DefinitionError: the run has no such step.
     """
+    if step is None and any(one.kind in {RESULT, LEFT_OUT} and not one.identity[0] for one in records):
+        return kept_of_dag(records)
     cut = place_of(name, records, step)
     again = {record.identity for record in records if record.n >= cut}
     over = {record.identity for record in records if record.n < cut and record.kind != ASKED}
@@ -92,6 +96,12 @@ def kept_of(name: str, records: list[RunRecord], step: str | None) -> list[RunRe
         and not (record.kind in BEFORE_RESULT and record.identity in again)
         and not (record.kind == ASKED and record.identity not in over)  # nobody answers it any more
     ]
+
+
+def kept_of_dag(records: list[RunRecord]) -> list[RunRecord]:
+    """Return the records of a run of a DAG but for its cancel and for nodes that failed; what is behind has none."""
+    again = {one.identity for one in records if one.kind == RESULT and one.value is None}
+    return [one for one in records if one.kind != CANCEL and one.identity not in again]
 
 
 def place_of(name: str, records: list[RunRecord], step: str | None) -> int:
