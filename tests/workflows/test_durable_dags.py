@@ -22,6 +22,7 @@ from actorflow.core.drivers.world import World
 from actorflow.store.codec import encode
 from actorflow.testing import LeakCheck, VirtualSystem, check_replay
 from actorflow.workflows.dag.durable_dag import DurableDag
+from actorflow.workflows.opening import node_of
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ATTEMPT, READY, RunRecord
 from actorflow.workflows.workflow import WORKFLOWS
@@ -540,3 +541,15 @@ def test_a_run_that_is_paused_lets_nodes_that_run_end_and_goes_on_when_it_is_res
     assert BEGUN == []
     assert run.resume() is True
     assert run.result(timeout=WAIT)["noted"] == 2
+
+
+def test_a_run_that_is_started_as_its_system_ends_is_left_to_the_next_one_before_a_node_begins(virtual_system):
+    dag = af.Dag("ending", durable=True)
+    dag.add(noted, 1)
+    node = node_of(virtual_system)
+    run = virtual_system.start(dag.options(id="run"))
+    assert node.unload_all() == []
+    virtual_system.sleep(1)
+    assert (BEGUN, run.status, node.bodies) == ([], "running", {})
+    owner = virtual_system.store.read(lambda tx: tx.one("runs.owned", {"owner": node.id}))
+    assert owner is None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
-from actorflow.errors import OutcomeUnknown, StoreError
+from actorflow.errors import ActorflowError, OutcomeUnknown, StoreError
 from actorflow.store.members import PERIOD_SECONDS
 from actorflow.text import reason_of
 from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger, limits
-from actorflow.workflows.rows.records import PARKED
+from actorflow.workflows.rows.records import PARKED, READY
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
@@ -185,6 +185,9 @@ class Runs(Actor, intensity=10, period=10.0):
         old = node.bodies.get(run.name)
         if old is not None and old.run.epoch >= run.epoch:
             return  # it was adopted just before
+        if node.is_closed:  # it was started just before the system ends: a step of it that begins now would be cut
+            self.leave(run)
+            return
         if old is not None:  # this node was taken for dead, and has got its run back
             node.lost(old, ledger.lost(run))
         try:
@@ -195,6 +198,14 @@ class Runs(Actor, intensity=10, period=10.0):
         except Exception as error:  # noqa: BLE001 - of one run; the others are loaded all the same
             logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))
             self.park(run, f"it could not be loaded: {reason_of(error)}")
+
+    def leave(self, run: ClaimedRun) -> None:
+        """Let other nodes have a run that was not loaded."""
+        node = self.node
+        try:
+            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, READY, "running"), durability="process")
+        except ActorflowError as error:
+            logger.warning("Run %s could not be given back; others get it all the same: %s", run.name, error)
 
     def park(self, run: ClaimedRun, reason: str) -> None:
         """Give back a run that cannot go on here, and have nothing of it here any more."""
