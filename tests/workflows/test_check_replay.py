@@ -26,6 +26,7 @@ FLIP = {"on": False}
 def exported(workflow, *args, signals=(), cancel=False, until=None, seed=1):
     """Run a workflow, to its end or until a time, and return its export, as a file of JSON has it."""
     with VirtualSystem("test", seed=seed) as system:
+        system.queue("jobs", workers=2)
         run = system.start(workflow.options(id="run"), *args)
         for signal in signals:
             run.signal(signal)

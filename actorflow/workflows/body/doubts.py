@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import os
 import random
 import secrets
@@ -80,7 +81,7 @@ DRAWS: Final[dict[CodeType, str]] = {
     for name, function in vars(kind).items()
     if isinstance(function, FunctionType) and not name.startswith("_")
 }
-STARTS: Final = threading.Thread.start.__code__
+STARTS: Final = inspect.unwrap(threading.Thread.start).__code__
 
 PATHS: Final = sysconfig.get_paths()
 OURS: Final = str(Path(__file__).resolve().parents[2])
@@ -123,8 +124,8 @@ class Doubts:
         if called is None or caller is None:
             return
         kind, name = called
-        while kind == "thread" and caller.f_back is not None and self._place(caller) == "library":
-            caller = caller.f_back  # a pool of the library's may have started it
+        while kind == "thread" and caller.f_back is not None and self._starts_for_others(caller):
+            caller = caller.f_back
         if self._place(caller) == "user":
             self.found[Doubt(kind, name, caller.f_code.co_filename, caller.f_lineno, CURES[kind])] = None
 
@@ -146,6 +147,10 @@ class Doubts:
             is_seeded = owner is not SHARED and not isinstance(owner, random.SystemRandom)
             return None if is_seeded else ("random", f"random.{DRAWS[code]}")
         return WRITTEN.get(code)
+
+    def _starts_for_others(self, frame: FrameType) -> bool:
+        """Say whether a frame starts threads for its caller: a pool of the library's, or a wrapper of Thread.start."""
+        return self._place(frame) == "library" or frame.f_code is threading.Thread.start.__code__
 
     def _place(self, frame: FrameType) -> str:
         """Say whose code runs in a frame: the user's, actorflow's, or that of a library."""
