@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HASH_SEEDS: Final = ("0", "1", "2", "3")  # a set of two texts has the same order under all of them once in eight times
 WRONG: Final = 1
+REPORT: Final = "report of a replay: "  # begins the line of it, among those that the app prints, also as it ends
 
 
 @click.command(short_help="Check an app, or replay a run with its code.")
@@ -161,7 +162,7 @@ def replay_here(target: str, text: str) -> int:
     ]
     difference = None if report.difference is None else str(report.difference)
     found = {"run": report.run, "workflow": report.workflow, "records": report.records}
-    click.echo("\n" + json.dumps({**found, "difference": difference, "doubts": doubts}))
+    click.echo(f"\n{REPORT}" + json.dumps({**found, "difference": difference, "doubts": doubts}))
     return 0
 
 
@@ -184,7 +185,7 @@ def replay_in_fresh_processes(target: str, text: str, as_json: bool) -> int:
         if code:
             lines = words.strip().splitlines()
             fail(lines[-1].removeprefix("actorflow: ") if lines else f"a replay ended with exit code {code}", code)
-    reports = [json.loads(out.strip().splitlines()[-1]) for out, _, _ in ends]
+    reports = [report_in(out) for out, _, _ in ends]
     found = {**reports[0], "difference": first_difference([report["difference"] for report in reports])}
     found["doubts"] = list({doubt["text"]: doubt for report in reports for doubt in report["doubts"]}.values())
     if as_json:
@@ -197,6 +198,15 @@ def replay_in_fresh_processes(target: str, text: str, as_json: bool) -> int:
         else:
             tell(f"run {found['run']}: {found['difference']}")
     return 0 if found["difference"] is None else WRONG
+
+
+def report_in(out: str) -> dict[str, Any]:
+    """Return the report of a replay from the lines that its process has printed."""
+    lines = [line for line in out.splitlines() if line.startswith(REPORT)]
+    if not lines:
+        fail("a replay ended before its report: the app ends the process, such as by sys.exit()")
+    report: dict[str, Any] = json.loads(lines[-1].removeprefix(REPORT))
+    return report
 
 
 def first_difference(found: list[str | None]) -> str | None:

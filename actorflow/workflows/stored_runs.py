@@ -15,6 +15,7 @@ from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
+from actorflow.tasks.options import check_text
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import (
     ASKED,
@@ -161,8 +162,9 @@ class StoredRuns:
         """Send a run a signal that is packed already; False if one was sent that was marked so.
 
         Raises:
-            DefinitionError: there is no such run, or it is over.
+            DefinitionError: there is no such run, or it is over; or the mark is no text that can be stored.
         """
+        check_text("id", marked)
         return send_stored(self._store, LedgerContext(self._store.now), id, body, marked)
 
     def cancel(self, id: str, body: bytes) -> bool:
@@ -205,8 +207,9 @@ class StoredRuns:
         """Have a copy of a run, with another id, go on from a step; without one, from its begin. The run stays.
 
         Raises:
-            DefinitionError: there is no such run, or it has no such step, or the new id is taken.
+            DefinitionError: there is no such run, or it has no such step, or the new id is taken or cannot be stored.
         """
+        check_text("new", new)
         row = self.row(id)
         trying_again.fork_now(self._store, row, new, step)
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from actorflow.cli import check, main
 
 SHOP = '''
+import atexit
 import time
 import actorflow as af
 
@@ -42,6 +43,7 @@ dag = af.Dag("etl")
 dag.add(pay, 1)
 app = af.App("shop").add(Clerk, pay, order, careless, walks_a_set)
 print("a module that says something")
+atexit.register(print, "and once more as it ends")
 '''
 STARTS = """
 import actorflow as af, shop
@@ -85,7 +87,7 @@ def in_a_process(folder, *arguments):
 def test_the_parts_of_an_app_are_listed(folder):
     done = in_a_process(folder, "shop:app", "--json")
     assert done.returncode == 0
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(done.stdout.splitlines()[-2])  # the app speaks before it and after it
     assert found == {
         "app": "shop",
         "adds": [

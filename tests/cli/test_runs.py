@@ -146,6 +146,7 @@ def test_a_failed_run_goes_on_by_the_command_and_its_step_has_the_same_key(path)
     assert len(set(BROKEN)) == 1
     assert answer(path, "fork", "paid", "copy", "--from", "charged") == {"run": "paid", "fork": "copy"}
     assert "is there already" in run(path, "fork", "paid", "copy", code=2).stderr
+    assert "new=''" in run(path, "fork", "paid", "", code=2).stderr
     assert answer(path, "retry", "paid", "--from", "charged")["retried"] is True
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         assert system.get_run("copy").result(timeout=30) == system.get_run("paid").result(timeout=30) == [[5], 5]
