@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.testing import VirtualSystem
 from tests.queues.tasks import until
 from tests.workflows.bodies import Approved, Boom, boom, number
 from tests.workflows.test_kills import order, order_async, result_of
@@ -149,3 +150,23 @@ def test_a_run_goes_on_in_another_system_when_its_own_has_ended(url, workflow):
         run = system.get_run("run")
         run.signal(Approved("ann"))
         assert run.result(timeout=LIMIT) == result_of(2)
+
+
+def test_a_run_that_ends_at_once_is_not_begun_a_second_time():
+    ran: list[int] = []
+
+    @af.task(name="tests.counted")
+    def counted() -> None:
+        ran.append(1)
+
+    @af.workflow(name="tests.counts")
+    def counts() -> None:
+        counted()
+
+    for seed in range(20):
+        ran.clear()
+        with VirtualSystem("test", seed=seed) as system:
+            system.queue("jobs", workers=2)
+            system.start(counts).result()
+            system.sleep(5)
+        assert ran == [1], seed

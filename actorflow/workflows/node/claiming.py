@@ -42,6 +42,7 @@ class Runs(Actor, intensity=10, period=10.0):
         self.pruned_at = -math.inf  # by the clock that nobody sets
         self.tried: dict[str, AnyWorkflow] = {}  # definitions that have tried the parked runs of their workflow
         self.seen: tuple[float, float] | None = None  # the time, by the clock and by the one that nobody sets
+        self.adopted: set[int] = set()  # rows of runs whose start may be told of yet
         self.is_doubtful = True  # this node may have runs not loaded: of a commit in doubt, or its forerunner's
 
     def on_start(self) -> None:
@@ -127,7 +128,9 @@ class Runs(Actor, intensity=10, period=10.0):
         node = self.node
         for run in node.store.read(lambda tx: ledger.owned(tx, node.id)):
             if run.name not in node.bodies:
+                self.adopted.discard(run.id)
                 self.load(run, node.store.read(partial(ledger.records, run=run.id)))
+                self.adopted.add(run.id)
         self.is_doubtful = False
 
     def claim(self) -> int:
@@ -183,8 +186,10 @@ class Runs(Actor, intensity=10, period=10.0):
         self.prune()
         node = self.node
         old = node.bodies.get(run.name)
-        if old is not None and old.run.epoch >= run.epoch:
-            return  # it was adopted just before
+        is_adopted = run.id in self.adopted and run.epoch == 1 and not records
+        if is_adopted or (old is not None and old.run.epoch >= run.epoch):
+            self.adopted.discard(run.id)
+            return  # it was adopted just before, and may be over by now
         if node.is_closed:  # it was started just before the system ends: a step of it that begins now would be cut
             self.leave(run)
             return
