@@ -307,7 +307,7 @@ def test_nodes_get_what_is_stored_and_a_result_that_cannot_be_is_a_failure_of_it
     saved = dag.add(unstorable, on_failure=lambda _: 5, name="saved")
     lost = dag.add(fail, "x", on_failure=lambda _: object(), name="lost")
     run = system.start(dag)
-    with pytest.raises(af.RunFailed, match="unstorable failed"):
+    with pytest.raises(af.RunFailed, match="failed: PayloadError: the result of node"):
         run.result(timeout=WAIT)
     steps = {step.name: step for step in run.steps}
     assert (steps[got.name].result, steps[saved.name].result) == (6, 5)
