@@ -179,6 +179,23 @@ async def waits_for_an_answer_async(till: af.ActorRef[Till]) -> list[object]:
     return [said, "over", (await af.signal(Approved)).name]
 
 
+@af.workflow(name="sends.stops")
+def stops(till: af.ActorRef[Till]) -> str:
+    """Stop a durable actor."""
+    with pytest.raises(af.DefinitionError) as refused:
+        till.stop()
+    return str(refused.value)
+
+
+def test_a_stop_of_a_durable_actor_in_a_body_is_refused_with_its_own_cure(system):
+    till = system.spawn(af.child(Till).options(name="till"))
+    text = system.start(stops, till).result(timeout=60)
+    assert "stops" in text
+    assert "have a task do it" in text
+    assert "durable" not in text  # it is
+    assert till.call(Till.seen).get() == []
+
+
 @pytest.mark.parametrize("workflow", [waits_for_an_answer, waits_for_an_answer_async], ids=["plain", "async"])
 def test_an_answer_that_comes_behind_the_timeout_changes_nothing(system, workflow):
     run = system.start(workflow.options(id="run"), system.durable("till", Till))

@@ -170,7 +170,12 @@ class Sends:
             PayloadError: a part of the message cannot be stored.
         """
         body = self._body
-        if type(message) is Stop or not body.node.durable.keeps(ref):
+        if type(message) is Stop:
+            raise DefinitionError(
+                f"the body of run {body.run.name} stops {ref.path}, and a replay would stop it again: have a task do "
+                "it, as a step"
+            )
+        if not body.node.durable.keeps(ref):
             raise DefinitionError(
                 f"the body of run {body.run.name} sends {ref.path} a message, and a replay would send it again: have "
                 "a task send it, as a step, or make the actor durable"
