@@ -359,6 +359,9 @@ class StepFailed(ActorflowError, RuntimeError):
 class RunFailed(ActorflowError, RuntimeError):
     """A run has failed: the error that its body raised is the `__cause__`, if its class is known here.
 
+    Known are the builtin classes, those of actorflow, and those that tasks known here declare by `raises=`. The
+    `__cause__` of a run of a DAG is the `StepFailed` of the first node that has failed.
+
     Attributes:
         run: id of the run.
         why: the error, as text.

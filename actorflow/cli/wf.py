@@ -60,12 +60,17 @@ def wf(
       actorflow wf blast.json --scale 0.01 --fail blastall_00000002 --gantt run.svg
       actorflow wf blast.json --scale 0.1 --durable sqlite:///wf.db
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
+    from actorflow.store.store import check_url
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.wfformat import read_instance, recorded_dag
 
     if gantt is not None and not gantt.absolute().parent.is_dir():
         end_with(f"cannot write {gantt}: there is no folder {gantt.parent}; give another --gantt")
+    if gantt is not None and gantt.is_dir():
+        end_with(f"cannot write {gantt}: it is a folder; give another --gantt")
     try:
+        if url is not None:
+            check_url(url)
         instance = read_instance(file)
         dag: Dag = recorded_dag(instance, scale, fail=failing, processes=processes)
     except ActorflowError as error:
@@ -75,9 +80,9 @@ def wf(
     figures = figures_of(instance, steps, scale, workers)
     if url is not None:
         figures["recorded"] = done.recorded
+    show(instance.name, figures, as_json)
     if gantt is not None:
         draw(done.timeline, gantt)
-    show(instance.name, figures, as_json)
     return verdict(instance, steps, figures, failing, failure)
 
 

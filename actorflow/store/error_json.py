@@ -61,7 +61,8 @@ def traceback_of(error: BaseException) -> str:
 def _args(error: BaseException) -> str | None:
     """Return an error's arguments as they are stored; None if it cannot be made again from them."""
     try:
-        args = list(error.args)
+        given = error.__reduce__()[1] if isinstance(error, ActorflowError) else error.args  # whose args are its text
+        args = list(given)
         if len(args) == 1 and type(args[0]) is str:
             args = [text_of(args[0], LONGEST_TEXT, str)] if len(args[0]) > LONGEST_TEXT else args
         elif any(isinstance(one, (str, bytes)) and len(one) > LARGEST_ARGS for one in args):

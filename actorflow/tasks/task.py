@@ -344,6 +344,11 @@ def check_raises(raises: Any) -> tuple[type[BaseException], ...]:
     return kinds
 
 
+def declared_errors() -> tuple[type[BaseException], ...]:
+    """Return the classes of errors that the tasks known here declare."""
+    return tuple(kind for task in list(TASKS.values()) for kind in task.raises)
+
+
 def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     """Say whether two functions come from the same lines: a module that is loaded again, or a notebook cell."""
     return module_of(one) == module_of(other) and one.__qualname__ == other.__qualname__

@@ -185,7 +185,8 @@ class Run(Generic[R_co]):
             timeout: seconds to wait; None: until it is over.
 
         Raises:
-            RunFailed: a step or the code failed; that is the cause, if it is builtin or actorflow's.
+            RunFailed: a step or the code failed; that error is the cause, if its class is builtin, actorflow's, or
+                declared by a task that is known here.
             RunCancelled: it was cancelled, or its system ended and it was in memory.
             DeadlockError: nothing of it could go on.
             AskTimeout: it is not over within the timeout.

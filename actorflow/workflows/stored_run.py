@@ -24,6 +24,7 @@ from actorflow.queues.job import TimedOut, wait
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
 from actorflow.tasks.options import check_seconds, check_text
+from actorflow.tasks.task import TASKS, declared_errors
 from actorflow.text import text_of
 from actorflow.workflows.figures.times import begin_of
 from actorflow.workflows.node.asking import ask
@@ -31,7 +32,7 @@ from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
-from actorflow.workflows.rows.sending import RunOver, missing, put
+from actorflow.workflows.rows.sending import RunOver, is_of_dag, missing, put
 from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo, history_of
 from actorflow.workflows.signals import CancelRun
 from actorflow.workflows.workflow import WORKFLOWS
@@ -48,8 +49,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.records import Identity, RunRecord
     from actorflow.workflows.run import RunStatus
 
-WORKFLOW, STATUS, INPUT, ERROR, STARTED, ENDED = 2, 8, 14, 16, 19, 20  # columns of "runs.get"
-DAG_INPUT = b'{"dag":'  # the begin of the input of a run of a DAG
+WORKFLOW, STATUS, ERROR, STARTED, ENDED = 2, 8, 16, 19, 20  # columns of "runs.get"
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -194,13 +194,13 @@ class StoredRun(Run[R_co]):
             looks = self._looks(row, self._store.read(lambda tx: ledger.records(tx, row[0])))
             if looks is not None:
                 return looks.outcome()  # type: ignore[no-any-return]
-            if status == "completed" and row[INPUT].startswith(DAG_INPUT):
+            if status == "completed" and is_of_dag(row):
                 raise DefinitionError(
                     f"run {self.id} is of the DAG {workflow}, which is not known here as it was: import its module"
                 )
         if status == "completed":
             return self._waits.read(output) if output is not None else None  # type: ignore[return-value]
-        text, cause = read_error(error)
+        text, cause = read_error(error, declared_errors())
         if status == "cancelled":
             raise RunCancelled(str(cause) if isinstance(cause, RunCancelled) else f"run {self.id} was cancelled")
         raise RunFailed(self.id, text) from cause
@@ -209,13 +209,16 @@ class StoredRun(Run[R_co]):
 
     def signal(self, value: object, /, *, id: str | None = None, transient: bool = False) -> bool:
         """Send the run a signal."""
-        body = self._node.bodies.get(self.id)
-        flow = body.workflow if body is not None else WORKFLOWS.get(self._store.read(self._outcome)[3])
-        if flow is not None and flow.is_dag:
-            raise DefinitionError(f"run {self.id} is of a DAG, which waits for no signals: a workflow does")
+        self._refuse_dag("waits for no signals: a workflow does")
         if transient:
             return self._tell(value, id)
         return self._send(value, id)
+
+    def _refuse_dag(self, why: str) -> None:
+        body = self._node.bodies.get(self.id)
+        flow = body.workflow if body is not None else WORKFLOWS.get(self._store.read(self._outcome)[3])
+        if is_of_dag(self._row()) if flow is None else flow.is_dag:
+            raise DefinitionError(f"run {self.id} is of a DAG, which {why}")
 
     def _tell(self, value: object, id: str | None) -> bool:
         check_effect("run.signal()")
@@ -245,6 +248,7 @@ class StoredRun(Run[R_co]):
                 "run.query() would block the loop of async tasks and loop=True handlers: have a plain task or actor ask"
             )
             raise DefinitionError(msg)
+        self._refuse_dag("exposes nothing: the code of a workflow does; run.steps has its results so far")
         return ask(self._node, self.id, name, timeout)
 
     def cancel(self) -> bool:
@@ -404,8 +408,9 @@ def steps_of(records: Iterable[RunRecord]) -> Iterator[StepInfo]:
 
 
 def error_in(record: RunRecord) -> BaseException:
-    """Return the error of a step: a builtin one or actorflow's own, or in its place a StepFailed."""
-    text, error = read_error(record.error)
+    """Return the error of a step: a builtin one, actorflow's or one that its task declares, else a StepFailed."""
+    task = TASKS.get(record.identity[1])
+    text, error = read_error(record.error, () if task is None else task.raises)
     return StepFailed(record.identity[1], text) if error is None else error
 
 

@@ -15,6 +15,7 @@ from threading import TIMEOUT_MAX
 from typing import Any, NoReturn
 
 from actorflow.errors import DefinitionError, Permanent
+from actorflow.tasks.options import STORABLE, is_text
 from actorflow.tasks.task import task
 from actorflow.text import text_of
 from actorflow.workflows.dag.definition import Dag
@@ -89,6 +90,7 @@ def parse_instance(data: Any) -> WfInstance:
     places: dict[str, int] = {}
     for number, entry in enumerate(specified):
         id_ = part(part(entry, f"{PLACE}[{number}]", dict), "id", str, f"{PLACE}[{number}].id")
+        check_name(id_, f"{PLACE}[{number}].id")
         if id_ in places:
             refuse(f"{PLACE}[{number}]", f"a second task has the id {text_of(id_)}")
         places[id_] = number
@@ -96,7 +98,8 @@ def parse_instance(data: Any) -> WfInstance:
     before = edges_of(specified, places)
     given = [entry.get("name") for entry in specified]
     types = tuple(name if isinstance(name, str) else id_ for id_, name in zip(places, given, strict=True))
-    name = data["name"] if isinstance(data.get("name"), str) else "workflow"
+    name = data["name"] if isinstance(data.get("name"), str) and data["name"] else "workflow"
+    check_name(name, "name")
     instance = WfInstance(name, tuple(places), types, durations, before)
     check_acyclic(instance)
     return instance
@@ -117,6 +120,12 @@ def part(value: Any, key: str, kind: type[Any], place: str = "") -> Any:
         wanted = "an object" if kind is dict else "a list" if kind is list else "text"
         refuse(where, f"{text_of(found, 60)} is not {wanted}")
     return found
+
+
+def check_name(value: str, place: str) -> None:
+    """Refuse a text that can be no name of a node."""
+    if not is_text(value):
+        refuse(place, f"{text_of(value, 60)}: {STORABLE}")
 
 
 def durations_of(executed: list[Any], places: dict[str, int]) -> tuple[float, ...]:
@@ -219,7 +228,7 @@ def recorded_dag(instance: WfInstance, scale: float = 1.0, *, fail: str | None =
         near = [*difflib.get_close_matches(fail, instance.tasks, n=1, cutoff=0.1), *instance.tasks]
         hint = f", such as {near[0]!r}" if near else ""
         raise DefinitionError(f"{instance.name} has no task {fail!r}: give the id of one{hint}")
-    dag = Dag(instance.name.replace("/", "-")[:200] or "workflow")
+    dag = Dag(instance.name.replace("/", "-")[:200])
     usual = take_time_in_process if processes else take_time
     for i, id_ in enumerate(instance.tasks):
         seconds = min(instance.durations[i] * scale, LONGEST)

@@ -38,6 +38,16 @@ def path(tmp_path):
     return str(path)
 
 
+def test_a_signal_to_a_run_of_a_dag_is_refused(tmp_path):
+    path = tmp_path / "dags.db"
+    dag = af.Dag("deaf-to-signals", durable=True)
+    dag.add(number, 1)
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        system.start(dag.options(id="dag")).result(timeout=30)
+    assert "run dag is of a DAG, which waits for no signals" in run(str(path), "signal", "dag", "1", code=2).stderr
+    assert answer(str(path), "cancel", "dag", code=1) == {"run": "dag", "cancelled": False}
+
+
 def run(path, *arguments, code=0):
     result = CliRunner().invoke(main, ["runs", *arguments, "--store", path])
     assert result.exit_code == code, result.output

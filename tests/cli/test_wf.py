@@ -74,6 +74,9 @@ def test_a_task_that_is_to_fail_skips_those_that_depend_on_it_and_the_exit_code_
         ([FILE, "--workers", "0"], "Invalid value for '--workers': 0 is not in the range"),
         ([FILE, "--fail", "individuals"], "has no task 'individuals': give the id of one, such as 'individuals_"),
         ([FILE, "--gantt", "nowhere/x.svg"], "cannot write nowhere/x.svg: there is no folder nowhere"),
+        ([FILE, "--gantt", str(Path(FILE).parent)], "it is a folder; give another --gantt"),
+        ([FILE, "--durable", "redis://x"], "store='redis://x': give 'memory:', 'sqlite:///file.db' or"),
+        ([FILE, "--durable", ""], "store='': give 'memory:'"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_cure(arguments, message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import actorflow as af
-from actorflow.testing import VirtualSystem
+from actorflow.testing import VirtualSystem, check_replay
 from tests.workflows.bodies import Approved, doubled, factorial, number
 
 LOG: list[str] = []
@@ -22,6 +22,41 @@ def system():
 def log(text: str) -> None:
     """Note a text."""
     LOG.append(text)
+
+
+class CardRefused(Exception):
+    """The error that the task of a child declares."""
+
+
+class Undeclared(Exception):
+    """The error that no task declares."""
+
+
+@af.task(raises=CardRefused)
+def charge(card: str) -> None:
+    """Refuse a card."""
+    raise CardRefused(card)
+
+
+@af.workflow
+def pay(card: str, way: str) -> None:
+    """Fail by the error of a step, by one of its own, or by that of a child."""
+    if way == "child":
+        pay(card, "step")
+    if way == "own":
+        raise Undeclared(card)
+    charge(card)
+
+
+@af.workflow
+def buy(card: str, way: str) -> list[str]:
+    """Tell of the error of a child, before and after a step."""
+    try:
+        pay(card, way)
+    except af.RunFailed as error:
+        number(1)
+        return [repr(error.__cause__)]
+    return []
 
 
 @af.workflow
@@ -217,3 +252,28 @@ def test_a_child_that_goes_on_by_itself_is_there_though_its_parent_ends_at_once(
         except af.RunFailed:
             assert how == "fails"
         assert system.get_run("left").result() == f"child of one that {how}"
+
+
+@pytest.mark.parametrize(("way", "cause"), [("step", "CardRefused('7')"), ("own", "None")])
+def test_a_declared_error_of_a_child_is_the_cause_of_its_failure(system, way, cause):
+    run = system.start(buy, "7", way)
+    assert run.result(timeout=30) == [cause]
+    check_replay(buy, system.runs().export(run.id))
+
+
+def test_a_declared_error_is_the_cause_of_the_failure_of_a_run(system):
+    run = system.start(pay, "7", "step")
+    with pytest.raises(af.RunFailed, match="CardRefused: 7") as caught:
+        run.result(timeout=30)
+    assert repr(caught.value.__cause__) == "CardRefused('7')"
+    assert repr(run.steps[0].error) == "CardRefused('7')"
+
+
+def test_the_failure_of_a_child_is_the_cause_of_the_failure_of_its_parent(system):
+    run = system.start(pay, "7", "child")
+    with pytest.raises(af.RunFailed) as caught:
+        run.result(timeout=30)
+    cause = caught.value.__cause__
+    assert isinstance(cause, af.RunFailed)
+    assert cause.why == "CardRefused: 7"
+    assert cause.run.startswith(run.id)

@@ -502,13 +502,15 @@ def test_a_retry_begins_the_nodes_anew_that_failed_or_were_cancelled_and_no_othe
     assert Counter(BEGUN) == {"run/run/noted": 1, "fixed 0": 2, "fixed 1": 2}
 
 
-def test_a_signal_to_a_run_of_a_dag_is_refused(virtual_system):
+def test_a_signal_to_a_run_of_a_dag_and_a_query_are_refused(virtual_system):
     dag = af.Dag("deaf", durable=True)
     dag.add(later, 5.0, 1)
     run = virtual_system.start(dag)
     for _ in range(2):
         with pytest.raises(af.DefinitionError, match="waits for no signals"):
             run.signal("x")
+        with pytest.raises(af.DefinitionError, match="of a DAG, which exposes nothing"):
+            run.query("x")
         run.result(timeout=WAIT)
 
 

@@ -9,6 +9,7 @@ from actorflow.durable.rows.payload import pack
 from actorflow.errors import RunCancelled, RunFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error, write_error
+from actorflow.tasks.task import declared_errors
 from actorflow.workflows.body.steps import NOTHING, Step, hash_of
 from actorflow.workflows.rows.records import CANCELLED, RESULT, RunRecord
 
@@ -96,7 +97,7 @@ class ChildStep(Step):
         if record.value is not None:
             self.future._settle(self.body.node.read(record.value), None)
             return
-        text, cause = read_error(record.error)
+        text, cause = read_error(record.error, declared_errors())
         if record.kind == CANCELLED:
             self.future._settle(None, RunCancelled(f"run {self.name} was cancelled"))
             return

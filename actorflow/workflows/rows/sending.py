@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.records import Letter
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from actorflow.durable.rows.ledger import LedgerContext
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Row, Transaction
+
+INPUT: Final = 14  # column of "runs.get"
 
 
 class RunOver(DefinitionError):
@@ -78,7 +80,7 @@ def send_stored(
     """Send a run a message that is packed, from a process without runs; False if one was sent that was marked so.
 
     Raises:
-        DefinitionError: there is no such run, or it is over.
+        DefinitionError: there is no such run, it is over, or of a DAG.
     """
     letter = Letter(address_of(run), body)
     now = store.now()
@@ -88,9 +90,16 @@ def send_stored(
         is_child = row is not None and row[5] is not None  # its parent is to hear of its end
         return not is_child and end_before_begin(transaction, cancelled_at(run, now))
 
+    if not is_cancel and is_of_dag(store.read(lambda tx: tx.one("runs.get", {"name": run}))):
+        raise DefinitionError(f"run {run} is of a DAG, which waits for no signals: a workflow does")
     if not store.write(lambda tx: put(tx, context, run, letter, marked, end_unbegun if is_cancel else None)):
         raise missing(run, store)
     return letter.is_put
+
+
+def is_of_dag(row: Row | None) -> bool:
+    """Say whether a row of "runs.get" is of a run of a DAG, whether that is known here or not."""
+    return row is not None and bool(row[INPUT].startswith(b'{"dag":'))
 
 
 def end_before_begin(transaction: Transaction, values: dict[str, Any]) -> bool:
