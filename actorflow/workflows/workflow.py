@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Coroutine
+from types import CodeType
 from typing import (
     Any,
     ClassVar,
@@ -93,9 +94,9 @@ class AnyWorkflow:
 
     @functools.cached_property
     def hash(self) -> str:
-        """The hash of the code."""
+        """The hash of the code: the same in each process that has it, and each version of Python has another."""
         code = getattr(self.function, "__code__", None)
-        text = repr((self.name, code.co_code, code.co_names, code.co_consts)) if code is not None else self.name
+        text = self.name if code is None else f"{self.name} {text_of_constant(code)}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -218,6 +219,21 @@ def workflow(function: Callable[..., Any] | None = None, /, **options: Any) -> A
 def _make(function: Callable[..., Any], options: dict[str, Any]) -> AnyWorkflow:
     kind: type[AnyWorkflow] = AsyncWorkflow if inspect.iscoroutinefunction(function) else Workflow
     return kind(function, **options)
+
+
+def text_of_constant(value: object) -> str:
+    """Return a text of a constant of the code, or of the code itself, that is the same in each process.
+
+    The `repr` of an inner function has its address, and that of a set the order of its hashes.
+    """
+    if isinstance(value, CodeType):
+        constants = [text_of_constant(one) for one in value.co_consts]
+        return repr((value.co_name, value.co_code, value.co_names, constants))
+    if isinstance(value, tuple):
+        return repr([text_of_constant(one) for one in value])
+    if isinstance(value, frozenset):
+        return repr(sorted(map(text_of_constant, value)))
+    return repr(value)
 
 
 def find_workflow(name: str) -> AnyWorkflow:

@@ -48,6 +48,31 @@ def store():
     WORKFLOWS.pop("parked.flow", None)
 
 
+SOURCE = """
+def flow(word):
+    def inner(n):
+        return [n for n in (1, 2) if word in {ORDER}]
+    return word in {ORDER} or inner(lambda: RESULT)
+"""
+
+
+def compiled(order: str, result: str) -> str:
+    """Return the hash of a workflow whose code is made anew, as it is in each process."""
+    names: dict[str, object] = {"__name__": "parked"}
+    exec(SOURCE.replace("ORDER", order).replace("RESULT", result), names)
+    try:
+        return define(names["flow"], "parked.flow").hash
+    finally:
+        WORKFLOWS.pop("parked.flow")
+
+
+def test_the_hash_of_a_definition_is_the_same_in_each_process_that_has_its_code():
+    assert repr(frozenset([8, 0])) != repr(frozenset([0, 8]))  # as sets of texts have another order in each process
+    hashes = {compiled(order, "1") for order in ("0, 8", "8, 0") for _ in range(3)}
+    assert len(hashes) == 1
+    assert compiled("0, 8", "2") not in hashes  # the code of an inner function counts
+
+
 def begun(store, ids) -> None:
     """Start runs that wait for a signal, and stop."""
     flow = define(first)
