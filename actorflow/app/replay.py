@@ -20,8 +20,8 @@ from actorflow.workflows.dag.definition import Dag
 from actorflow.workflows.dag.durable_dag import DurableDag
 from actorflow.workflows.opening import node_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import FINAL, READY, RunRecord, step_name
-from actorflow.workflows.stored_runs import KINDS, plain
+from actorflow.workflows.rows.records import FINAL, KIND_NAMES, READY, RunRecord, step_name
+from actorflow.workflows.stored_runs import plain
 from actorflow.workflows.workflow import AnyWorkflow
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 60.0  # virtual seconds for code that hears of no record any more
 DEAD: Final = "replay"  # the node that had the run
+KINDS_BY_NAME: Final = {name: kind for kind, name in KIND_NAMES.items()}
 STATUS, OUTPUT, ERROR, TURN = 8, 15, 16, 22  # columns of `runs.get`
 
 
@@ -146,7 +147,7 @@ def record_of(one: Mapping[str, Any]) -> RunRecord:
         int(one["n"]),
         (branch, name, occurrence),
         int(one["start"]),
-        next(kind for kind, word in KINDS.items() if word == one["kind"]),
+        KINDS_BY_NAME[one["kind"]],
         None if one["hash"] is None else bytes.fromhex(one["hash"]),
         value_of(one),
         stored(one.get("failure")),

@@ -17,17 +17,7 @@ from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.tasks.options import check_text
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
-from actorflow.workflows.rows.records import (
-    ASKED,
-    ATTEMPT,
-    CANCEL,
-    CANCELLED,
-    COUNT,
-    LEFT_OUT,
-    PATCHED,
-    RESULT,
-    TOLD,
-)
+from actorflow.workflows.rows.records import KIND_NAMES
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -147,7 +137,7 @@ class StoredRuns:
                 {
                     **asdict(record),
                     "identity": [*record.identity],
-                    "kind": KINDS.get(record.kind, "result"),
+                    "kind": KIND_NAMES[record.kind],
                     "hash": None if record.hash is None else record.hash.hex(),
                     "value": plain(record.value),
                     "has_value": record.value is not None,
@@ -221,17 +211,6 @@ COLUMNS: Final = (
 
 
 TURN, SEED = 22, 23  # columns of `runs.get`
-KINDS: Final = {
-    RESULT: "result",
-    ATTEMPT: "failed attempt",
-    CANCEL: "cancel",
-    CANCELLED: "cancelled child",
-    PATCHED: "patched",
-    TOLD: "tell",
-    ASKED: "asked",
-    LEFT_OUT: "left out",
-    COUNT: "count",
-}
 
 
 def plain(stored: bytes | None) -> Any:

@@ -354,3 +354,10 @@ def test_calls_in_branches_are_found(workflow, call):
 
 def test_time_and_chance_of_the_run_raise_no_doubt():
     assert check_replay(careful, exported(careful)).doubts == ()
+
+
+def test_an_export_of_records_of_another_kind_is_refused():
+    export = exported(order, 5, signals=[Approved("ann")])
+    export["records"][0]["kind"] = "guess"
+    with pytest.raises(af.DefinitionError, match="no export of a run, .*KeyError: 'guess'"):
+        check_replay(order, export)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers.world import World
-from actorflow.testing import LeakCheck, VirtualSystem
+from actorflow.testing import LeakCheck, VirtualSystem, check_replay
 from tests.core.actors import until
 from tests.outcomes.faulty import faults
 from tests.workflows.bodies import Approved, boom, number
@@ -264,6 +265,7 @@ def test_a_job_that_is_given_up_fails_its_step():
             text = run.result(timeout=200)
             assert text.startswith("StepFailed: ")
             assert "its job was given up: HostDied" in text
+            check_replay(hung, json.loads(json.dumps(a.runs().export(run.id))))
         finally:
             b.stop()
             a.stop()

@@ -27,6 +27,18 @@ ASKED: Final = 7  # an ask has left, or a job was enqueued; its end is a RESULT
 GIVEN_UP: Final = 8  # the end of a job that nobody runs again: it is dead
 LEFT_OUT: Final = 9  # a node of a DAG, by its condition
 COUNT: Final = 10  # how many items a map of a DAG has
+KIND_NAMES: Final = {
+    RESULT: "result",
+    ATTEMPT: "failed attempt",
+    CANCEL: "cancel",
+    CANCELLED: "cancelled child",
+    PATCHED: "patched",
+    TOLD: "tell",
+    ASKED: "asked",
+    GIVEN_UP: "given up",
+    LEFT_OUT: "left out",
+    COUNT: "count",
+}
 NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED, COUNT})
 BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 
