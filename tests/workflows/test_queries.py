@@ -10,6 +10,7 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers.world import World
+from actorflow.durable.rows.payload import read_failure
 from actorflow.testing import LeakCheck, VirtualSystem
 from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger
@@ -203,6 +204,15 @@ def test_an_error_of_an_exposed_function_is_the_askers(system, monkeypatch):
         run.query("raises anything")
     run.signal(Approved("ann"))
     assert run.result(timeout=60)
+
+
+def test_a_query_that_comes_after_its_time_has_an_error_and_no_value(system):
+    run = system.start(plain.options(id="run"))
+    system.sleep(1)
+    value, error = run._node.bodies["run"].ref.call(RunActor.query, "done", system.store.now() - 1).get()
+    assert value is None
+    with pytest.raises(af.AskTimeout, match="its time was over"):
+        raise read_failure(error)
 
 
 def test_a_query_on_the_loop_is_refused_with_a_cure_that_there_is(system):

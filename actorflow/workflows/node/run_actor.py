@@ -12,7 +12,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import unpack, unpack_end
-from actorflow.errors import PayloadError, RunCancelled, StoreError, Unload
+from actorflow.errors import AskTimeout, PayloadError, RunCancelled, StoreError, Unload
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
 from actorflow.tasks.execution import let_ctrl_c_pass
@@ -41,6 +41,10 @@ GO_ON: Final = "go on"
 WINDOW = 64  # signals that are read at once
 QUIET_SECONDS = 0.01  # until it is looked again whether code waits
 PATIENCE_SECONDS = 1.0  # for which a query waits for that
+
+
+# To those who have gone, or to one whose clock was set: to nobody is it a value.
+LATE: Final[Answer] = (None, write_error(AskTimeout("the query came to its run when its time was over")))
 
 
 class Question(NamedTuple):
@@ -214,7 +218,7 @@ class RunActor(Actor):
             return
         questions, self.questions = self.questions, []
         for question in questions:
-            question.give(answer(body, question.name) if question.until > node.now() else (None, None))
+            question.give(answer(body, question.name) if question.until > node.now() else LATE)
 
     def answer_by_mail(self, row: int, asker: str | None, answer: Answer) -> None:
         """Put an answer into the store, in place of the question."""
