@@ -502,6 +502,27 @@ def test_a_retry_begins_the_nodes_anew_that_failed_or_were_cancelled_and_no_othe
     assert Counter(BEGUN) == {"run/run/noted": 1, "fixed 0": 2, "fixed 1": 2}
 
 
+def test_a_start_by_name_has_neither_the_id_nor_the_deadline_of_another_run(virtual_system):
+    dag = af.Dag("by-name", durable=True)
+    dag.add(later, 5.0, 1)
+    first = virtual_system.start(dag.options(id="first", deadline=1.0))
+    second = virtual_system.start("by-name")
+    assert (first.id, second.id != "first") == ("first", True)
+    assert len(second.result(timeout=WAIT)) == 1
+    assert first.status == "cancelled"
+
+
+def test_durable_dags_may_be_nested_to_any_depth(virtual_system):
+    dag = af.Dag("innermost")
+    dag.add(one)
+    for number in range(1, 1_050):
+        outer = af.Dag(f"level {number}")
+        outer.add(dag)
+        dag = outer
+    run = virtual_system.start(dag.options(durable=True))
+    assert len(run.result(timeout=WAIT)) == 1
+
+
 def test_a_signal_to_a_run_of_a_dag_and_a_query_are_refused(virtual_system):
     dag = af.Dag("deaf", durable=True)
     dag.add(later, 5.0, 1)

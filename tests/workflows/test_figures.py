@@ -101,6 +101,12 @@ def test_a_timeline_is_a_picture_that_is_xml(count):
     assert len(texts) == (2 * count if count == 4 else count)
 
 
+def test_a_name_with_control_characters_is_harmless_in_a_picture_and_in_text():
+    timeline = Timeline("run\x1b[2J", [step("a\x1b[31m\x07\nb", 0.0, 0.0, 1.0)], 1.0)
+    assert len(list(ET.fromstring(timeline.svg()))) > 2
+    assert timeline.text().replace("\n", "").isprintable()
+
+
 def test_a_timeline_of_a_run_goes_on_while_it_runs(virtual_system):
     dag = af.Dag("etl")
     first = dag.add(later, 2.0, 1)

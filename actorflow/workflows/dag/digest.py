@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 def digest_of_dag(dag: Dag) -> str:
     """Return the digest of the nodes of a DAG, their names, tasks, arguments and edges."""
-    plan = dag.plan()
-    names = plan.names
     digest = hashlib.blake2b(digest_size=16)
-    for i, spec in enumerate(plan.specs):
-        edges = " ".join(names[k] for k in plan.before[i])
-        digest.update(f"{names[i]} after {edges}:".encode())
-        digest.update(digest_of_node(spec))
-    for nested in plan.nested:
-        digest.update(digest_of_dag(nested).encode())
+    left = [dag]
+    while left:  # it grows by nested ones
+        plan = left.pop().plan()
+        names = plan.names
+        digest.update(f"{len(names)} nodes:".encode())
+        for i, spec in enumerate(plan.specs):
+            edges = " ".join(names[k] for k in plan.before[i])
+            digest.update(f"{names[i]} after {edges}:".encode())
+            digest.update(digest_of_node(spec))
+        left += plan.nested
     return digest.hexdigest()
 
 

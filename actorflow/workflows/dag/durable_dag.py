@@ -114,8 +114,10 @@ def know(dag: Dag) -> DurableDag:
         kind = "two durable DAGs" if isinstance(known, DurableDag) else "a workflow and a durable DAG"
         raise DefinitionError(f"{kind} are named {dag.name!r}: runs know them by their names, so give one another")
     found = DurableDag(dag)
+    # An equal one is the same definition, which runs that are parked here have tried.
     if known is None or (known.dag._specs, known.dag.workers, known.count) != (dag._specs, dag.workers, found.count):
-        WORKFLOWS[dag.name] = found  # else it is the same definition, which runs that are parked here have tried
+        WORKFLOWS[dag.name] = by_name = DurableDag(dag)
+        by_name.run_options = PLAIN_RUN  # an id and a deadline are of one run, and a start by name is another
     return found
 
 

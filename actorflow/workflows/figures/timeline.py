@@ -79,18 +79,18 @@ class Timeline:
         """
         begun = self._begun()
         if not begun:
-            return f"{self.run}: no step has begun\n"
+            return f"{label(self.run)}: no step has begun\n"
         first, last = self._span(begun)
         scale = width / (last - first) if last > first else 0.0
-        longest = max(len(clip(step.name)) for step in begun[:rows])
-        lines = [f"{self.run}: {last - first:.3f} s"]
+        longest = max(len(label(step.name)) for step in begun[:rows])
+        lines = [f"{label(self.run)}: {last - first:.3f} s"]
         for step in begun[:rows]:
             line = [" "] * width
             for bar in self.bars(step):
                 begin = min(width - 1, int((bar.begin - first) * scale))
                 end = max(begin + (bar.kind != "wait"), int((bar.end - first) * scale))
                 line[begin:end] = LETTERS[bar.kind] * (min(end, width) - begin)
-            lines.append(f"{clip(step.name):<{longest}} |{''.join(line[:width])}| {step.run_time:.3f} s")
+            lines.append(f"{label(step.name):<{longest}} |{''.join(line[:width])}| {step.run_time:.3f} s")
         if len(begun) > rows:
             lines.append(f"... and {len(begun) - rows} more steps")
         return "\n".join(lines) + "\n"
@@ -104,11 +104,11 @@ class Timeline:
         height = ROW * (len(rows) + 2)
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{NAMES + CHART + 20}" height="{height}" {FONT}>',
-            f'<text x="4" y="{ROW - 5}">{escape(clip(self.run))}: {last - first:.3f} s</text>',
+            f'<text x="4" y="{ROW - 5}">{escape(label(self.run))}: {last - first:.3f} s</text>',
         ]
         for number, (name, steps) in enumerate(rows, 1):
             y = ROW * number
-            lines.append(f'<text x="4" y="{y + ROW - 5}">{escape(clip(name)[:28])}</text>')
+            lines.append(f'<text x="4" y="{y + ROW - 5}">{escape(label(name)[:28])}</text>')
             for step in steps:
                 lines += self._drawn(step, y, first, scale, waits=len(begun) <= ROWS)
         lines += legend(ROW * (len(rows) + 1))
@@ -119,7 +119,7 @@ class Timeline:
             if bar.kind == "wait" and not waits:
                 continue
             x, width = NAMES + (bar.begin - first) * scale, max(0.5, (bar.end - bar.begin) * scale)
-            title = escape(f"{clip(step.name)}: {bar.kind}, {bar.end - bar.begin:.3f} s")
+            title = escape(f"{label(step.name)}: {bar.kind}, {bar.end - bar.begin:.3f} s")
             yield (
                 f'<rect x="{x:.2f}" y="{y + 2}" width="{width:.2f}" height="{ROW - 4}" fill="{FILLS[bar.kind]}">'
                 f"<title>{title}</title></rect>"
@@ -163,6 +163,11 @@ class Timeline:
     def _span(self, begun: list[StepInfo]) -> tuple[float, float]:
         ends = [step.ended if step.ended is not None else self.now for step in begun]
         return min(begin_of(step) for step in begun), max(ends)
+
+
+def label(name: str) -> str:
+    """Return a name as one line of text that terminals and XML take."""
+    return clip("".join(letter if letter.isprintable() or letter.isspace() else "\ufffd" for letter in name))
 
 
 def legend(y: int) -> Iterator[str]:
