@@ -35,7 +35,7 @@ from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, add
 from actorflow.workflows.rows.sending import RunOver, is_of_dag, missing, put
 from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo, history_of
 from actorflow.workflows.signals import CancelRun
-from actorflow.workflows.workflow import WORKFLOWS
+from actorflow.workflows.workflow import WORKFLOWS, AnyWorkflow
 
 if TYPE_CHECKING:
     from actorflow.core.messages.events import Subscription
@@ -216,7 +216,13 @@ class StoredRun(Run[R_co]):
 
     def _refuse_dag(self, why: str) -> None:
         body = self._node.bodies.get(self.id)
-        flow = body.workflow if body is not None else WORKFLOWS.get(self._store.read(self._outcome)[3])
+        if body is not None:
+            flow: AnyWorkflow | None = body.workflow
+        else:
+            row = self._store.read(lambda tx: tx.one("runs.outcome", {"name": self.id}))
+            if row is None:
+                return  # its start is a part of this commit, or there is none: that is told there
+            flow = WORKFLOWS.get(row[3])
         if is_of_dag(self._row()) if flow is None else flow.is_dag:
             raise DefinitionError(f"run {self.id} is of a DAG, which {why}")
 

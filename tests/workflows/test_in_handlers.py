@@ -40,6 +40,13 @@ class Desk(af.Actor, durable=True):
         self.state.tries += 1
         return SYSTEMS[system].start(awaits.options(id=id), n).id
 
+    def order_and_approve(self, system: str, id: str, name: str, at_start: bool) -> str:
+        if at_start:
+            return SYSTEMS[system].start(awaits.options(id=id, signal=Approved(name)), 4).id
+        run = SYSTEMS[system].start(awaits.options(id=id), 4)
+        run.signal(Approved(name))
+        return run.id
+
     def order_and_fail(self, system: str, id: str) -> None:
         SYSTEMS[system].start(awaits.options(id=id), 1)
         TRIES.append(1)
@@ -68,6 +75,13 @@ def test_a_run_that_a_durable_handler_starts_and_signals_is_part_of_its_commit(s
     desk = system.spawn(af.child(Desk).options(name="desk"))
     assert desk.call(Desk.order, "test", "one", 4).get() == "one"
     assert desk.call(Desk.approve, "test", "one", "ann").get() is True
+    assert system.get_run("one").result() == [4, "ann"]
+
+
+@pytest.mark.parametrize("at_start", [True, False], ids=["at its start", "after it"])
+def test_a_durable_handler_signals_a_run_that_it_starts_in_the_same_commit(system, at_start) -> None:
+    desk = system.spawn(af.child(Desk).options(name="desk"))
+    assert desk.call(Desk.order_and_approve, "test", "one", "ann", at_start).get() == "one"
     assert system.get_run("one").result() == [4, "ann"]
 
 
