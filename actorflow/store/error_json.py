@@ -10,7 +10,7 @@ import builtins
 import json
 from typing import Any, Final
 
-from actorflow.errors import ActorflowError
+from actorflow.errors import ActorflowError, JobFailed, RunFailed, StepFailed
 from actorflow.store.codec import decode, encode
 from actorflow.text import reason_of, text_of
 
@@ -18,6 +18,7 @@ LONGEST_TEXT: Final = 16_000  # characters of an error's text that are stored
 LONGEST_LINE: Final = 1_000  # characters of an error's text below its traceback
 FRAMES: Final = 20  # of a traceback, the innermost
 CHAINED: Final = 4  # errors that came of each other
+OF_PARTS: Final = frozenset({JobFailed, RunFailed, StepFailed})  # whose `args` are their text, and not what makes them
 LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back as its text
 
 
@@ -61,8 +62,7 @@ def traceback_of(error: BaseException) -> str:
 def _args(error: BaseException) -> str | None:
     """Return an error's arguments as they are stored; None if it cannot be made again from them."""
     try:
-        given = error.__reduce__()[1] if isinstance(error, ActorflowError) else error.args  # whose args are its text
-        args = list(given)
+        args = list(error.__reduce__()[1] if type(error) in OF_PARTS else error.args)
         if len(args) == 1 and type(args[0]) is str:
             args = [text_of(args[0], LONGEST_TEXT, str)] if len(args[0]) > LONGEST_TEXT else args
         elif any(isinstance(one, (str, bytes)) and len(one) > LARGEST_ARGS for one in args):
