@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
-from actorflow.errors import JobCancelled, NonDeterministic, RunCancelled, StepFailed, Stopping
+from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
@@ -325,7 +325,7 @@ FOR_STEPS: Final = ("retry", "timeout")  # the options of a task that hold for a
 CURE: Final = "a step of a workflow has retry and timeout, and with queue= it is a job, and has all but conn="
 
 # Errors that mean something else in the code of a run than that a task has raised them: there they are a StepFailed.
-OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, NonDeterministic, RunCancelled, Stopping)
+OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, RunCancelled, Stopping)
 
 
 def error_of(step: str, stored: bytes | None, declared: tuple[type[BaseException], ...] = ()) -> Exception:
