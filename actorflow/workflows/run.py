@@ -188,7 +188,7 @@ class Run(Generic[R_co]):
             RunFailed: a step or the code failed; that error is the cause, if its class is builtin, actorflow's, or
                 declared by a task that is known here.
             RunCancelled: it was cancelled, or its system ended and it was in memory.
-            DeadlockError: nothing of it could go on.
+            DeadlockError: nothing of it could go on; or a task of it asks, for which it waits.
             AskTimeout: it is not over within the timeout.
             DefinitionError: there is no such run; or this is code on the asyncio loop: `await run`.
         """

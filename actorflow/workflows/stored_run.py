@@ -26,6 +26,7 @@ from actorflow.store.error_json import read_error
 from actorflow.tasks.options import check_seconds, check_text
 from actorflow.tasks.task import TASKS, declared_errors
 from actorflow.text import text_of
+from actorflow.workflows.body.steps import is_in_step_of
 from actorflow.workflows.figures.times import begin_of
 from actorflow.workflows.node.asking import ask
 from actorflow.workflows.node.family import end_unbegun
@@ -152,6 +153,7 @@ class StoredRun(Run[R_co]):
         if execution is not None and execution.on_loop:
             msg = "run.result() would block the loop of all async tasks and loop=True handlers: `await run`"
             raise DefinitionError(msg)
+        self._refuse_own()
         waits = self._waits
         began = waits.clock.monotonic()
         while True:
@@ -180,7 +182,14 @@ class StoredRun(Run[R_co]):
         """Return the result as `result` does, without blocking: in asyncio code and `async def` handlers."""
         return self._awaited().__await__()
 
+    def _refuse_own(self) -> None:
+        body = self._node.bodies.get(self.id)
+        if body is not None and is_in_step_of(body):
+            raise DeadlockError(f"a task of run {self.id} waits for the end of its own run, which waits for that task")
+
     async def _awaited(self) -> R_co:
+        self._refuse_own()
+
         def look() -> Row | None:
             found = self._store.read(self._outcome)
             return found if found[0] in FINAL else None

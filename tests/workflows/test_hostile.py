@@ -621,3 +621,50 @@ def test_a_run_that_cannot_be_loaded_is_parked_and_nothing_of_it_holds_up_the_en
         began = system.scheduler.clock.monotonic()
         system.stop()
         assert system.scheduler.clock.monotonic() - began < 1  # of virtual time
+
+
+OWN: list[af.ActorSystem] = []
+
+
+@af.task(name="hostile.waits_for_own")
+def waits_for_own(id: str) -> Any:
+    """Wait for the run of which this is a step."""
+    return OWN[0].get_run(id).result(timeout=1000)
+
+
+@af.task(name="hostile.awaits_own")
+async def awaits_own(id: str) -> Any:
+    """Await the run of which this is a step."""
+    return await OWN[0].get_run(id)
+
+
+@af.workflow(name="hostile.own")
+def own(id: str) -> Any:
+    """Run such a step in the thread of the code."""
+    return waits_for_own(id)
+
+
+@af.workflow(name="hostile.own_in_runner")
+def own_in_runner(id: str) -> Any:
+    """Run such a step in a thread of its own."""
+    return waits_for_own.options(timeout=5000).submit(id).get()
+
+
+@af.workflow(name="hostile.own_async")
+async def own_async(id: str) -> Any:
+    """Run such a step beside async code."""
+    return await awaits_own.submit(id)
+
+
+own_dag = af.Dag("hostile.own_dag", durable=True)
+own_dag.add(waits_for_own, "own")
+
+
+@pytest.mark.parametrize("workflow", [own, own_in_runner, own_async, own_dag])
+def test_a_task_that_waits_for_its_own_run_gets_a_deadlock_error(workflow):
+    with VirtualSystem() as system:
+        OWN[:] = [system]
+        args = () if workflow is own_dag else ("own",)
+        run = system.start(workflow.options(id="own"), *args)
+        with pytest.raises(af.RunFailed, match="a task of run own waits for the end of its own run"):
+            run.result(timeout=100)

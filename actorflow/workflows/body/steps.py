@@ -6,9 +6,11 @@ import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
+from actorflow.tasks.current import CURRENT_TASK, find_current
 from actorflow.tasks.execution import Attempt
 from actorflow.tasks.options import NAMES, PLAIN, check_for_step
 from actorflow.workflows.body.gathering import BodyFuture
@@ -354,3 +356,15 @@ def arguments_of(
     if len(given) > limit:
         check_size(given, what, limit)
     return given, args if are_constant else None
+
+
+def is_in_step_of(body: Body) -> bool:
+    """Say whether a task of the run calls this, in this process: of a DAG, its worker is a child of the run's actor."""
+    execution = CURRENT.get()
+    ref = None if execution is None else execution.receiver
+    while ref is not None:
+        if ref is body.ref:
+            return True
+        ref = ref.parent
+    task = None if CURRENT_TASK.get() is None else find_current()
+    return task is not None and any(getattr(step, "key", None) == task.key for step in list(body.open.values()))
