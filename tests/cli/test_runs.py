@@ -31,7 +31,7 @@ def path(tmp_path):
     """A file with a run that waits, and one that is over."""
     path = tmp_path / "shop.db"
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
-        assert system.start(quick.options(id="done"), 7).result(timeout=30) == 7
+        assert system.start(quick.options(id="done"), 7).result(timeout=100) == 7
         run = system.start(reviewed.options(id="open"), 5)
         while not run.steps:
             system.runs().count()
@@ -43,7 +43,7 @@ def test_a_signal_to_a_run_of_a_dag_is_refused(tmp_path):
     dag = af.Dag("deaf-to-signals", durable=True)
     dag.add(number, 1)
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
-        system.start(dag.options(id="dag")).result(timeout=30)
+        system.start(dag.options(id="dag")).result(timeout=100)
     assert "run dag is of a DAG, which waits for no signals" in run(str(path), "signal", "dag", "1", code=2).stderr
     assert answer(str(path), "cancel", "dag", code=1) == {"run": "dag", "cancelled": False}
 
@@ -89,7 +89,7 @@ def test_a_signal_of_the_command_is_what_the_code_waits_for(path):
     assert answer(path, *words)["sent"] is True
     assert answer(path, *words)["sent"] is False
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
-        assert system.get_run("open").result(timeout=30) == [[5], "ann", "well"]
+        assert system.get_run("open").result(timeout=100) == [[5], "ann", "well"]
     assert "is over" in run(path, "signal", "open", "1", code=2).stderr
     assert "no JSON" in run(path, "signal", "open", "well", code=2).stderr
     assert "as an object" in run(path, "signal", "open", "1", "--class", approved, code=2).stderr
@@ -100,7 +100,7 @@ def test_a_run_is_cancelled_by_the_command(path):
     assert answer(path, "cancel", "done", code=1)["cancelled"] is False
     assert "is neither paused nor parked" in run(path, "resume", "open", code=1).stderr
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system, pytest.raises(af.RunCancelled):
-        system.get_run("open").result(timeout=30)
+        system.get_run("open").result(timeout=100)
 
 
 def test_a_run_is_paused_and_resumed_by_the_command(path):
@@ -144,14 +144,14 @@ def pays(n: int) -> list[object]:
 def test_a_failed_run_goes_on_by_the_command_and_its_step_has_the_same_key(path):
     BROKEN.clear()
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system, pytest.raises(af.RunFailed):
-        system.start(pays.options(id="paid"), 5).result(timeout=30)
+        system.start(pays.options(id="paid"), 5).result(timeout=100)
     assert "is running" in run(path, "retry", "open", code=2).stderr
     assert "name the step" in run(path, "retry", "done", code=2).stderr
     assert "no step 'x'" in run(path, "retry", "paid", "--from", "x", code=2).stderr
     assert "there is no run y" in run(path, "retry", "y", code=2).stderr
     assert answer(path, "retry", "paid") == {"run": "paid", "retried": True}
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
-        assert system.get_run("paid").result(timeout=30) == [[5], 5]
+        assert system.get_run("paid").result(timeout=100) == [[5], 5]
     assert len(BROKEN) == 2
     assert len(set(BROKEN)) == 1
     assert answer(path, "fork", "paid", "copy", "--from", "charged") == {"run": "paid", "fork": "copy"}
@@ -159,7 +159,7 @@ def test_a_failed_run_goes_on_by_the_command_and_its_step_has_the_same_key(path)
     assert "new=''" in run(path, "fork", "paid", "", code=2).stderr
     assert answer(path, "retry", "paid", "--from", "charged")["retried"] is True
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
-        assert system.get_run("copy").result(timeout=30) == system.get_run("paid").result(timeout=30) == [[5], 5]
+        assert system.get_run("copy").result(timeout=100) == system.get_run("paid").result(timeout=100) == [[5], 5]
     assert len(BROKEN) == 4
     assert len(set(BROKEN)) == 2  # a copy is another run, so its steps have keys of their own
 

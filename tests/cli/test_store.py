@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "shop.db"
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         jobs = system.queue("numbers", workers=1)
-        assert jobs.enqueue(double, 21).result(timeout=20) == 42
+        assert jobs.enqueue(double, 21).result(timeout=100) == 42
         jobs.enqueue(double.options(delay=3600), 1)
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:  # without workers, who would see that it is dead
         system.store.write(adding("gone"))
@@ -255,7 +255,7 @@ def test_backup_while_others_write_is_whole(path, tmp_path):
                 answer("backup", path, tmp_path / f"copy-{number}.db")
         finally:
             ended.set()
-            writer.join(20)
+            writer.join(100)
     for number in range(5):
         assert answer("check", tmp_path / f"copy-{number}.db")["ok"]
         with contextlib.closing(open_store(f"sqlite:///{tmp_path}/copy-{number}.db")) as copy:
@@ -373,9 +373,9 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         jobs = system.queue("numbers", workers=1)
         with pytest.raises(af.JobFailed):
-            jobs.enqueue(fail).result(timeout=20)
+            jobs.enqueue(fail).result(timeout=100)
         kept = jobs.enqueue(double.options(keep=10 * 86400.0), 4)
-        kept.result(timeout=20)
+        kept.result(timeout=100)
         jobs.enqueue(double.options(delay=3600), 2)  # the newest job stays in any case, for the sake of its number
     with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
         system.store.write(adding("another"))

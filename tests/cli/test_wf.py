@@ -115,7 +115,7 @@ def test_a_durable_run_goes_on_where_it_was_killed(tmp_path):
     arguments = [FILE, "--scale", "0.01", "--durable", url]
     command = [sys.executable, "-m", "actorflow", "wf", *arguments, "--workers", "1"]  # half a minute's work
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 100
         ended = 0
         while ended < 3:
             assert process.poll() is None, "it ended before it was killed"

@@ -78,11 +78,11 @@ def let_time_pass(system, seconds):
 
 
 def until(condition, system=None):
-    """Wait for something that has no event of its own, at most thirty seconds; a virtual `system` runs meanwhile."""
-    deadline = time.monotonic() + 30
+    """Wait for something that has no event of its own, at most 100 seconds; a virtual `system` runs meanwhile."""
+    deadline = time.monotonic() + 100
     tick = threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true within 30 seconds"
+        assert time.monotonic() < deadline, "it did not come true within 100 seconds"
         if hasattr(system, "now"):
             system.sleep(0.001)
         else:

@@ -14,7 +14,7 @@ class Asker(af.Actor):
         return await ref.ask(message, block=False)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("method", [Asker.ask, Asker.ask_async])
 def test_a_thousand_askers_blocked_at_once_finish(any_system, method):
     held = any_system.spawn(Held)
@@ -29,7 +29,7 @@ def test_a_thousand_askers_blocked_at_once_finish(any_system, method):
     assert sorted(held.call(Held.read).get(timeout=30)) == list(range(1000))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_threads_outside_may_ask_at_once(system):
     echo = system.spawn(Echo)
 
@@ -40,7 +40,7 @@ def test_threads_outside_may_ask_at_once(system):
     run_in_threads(100, ask)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_a_hundred_thousand_actors_live_and_answer(system):
     refs = [system.spawn(Echo) for _ in range(100_000)]

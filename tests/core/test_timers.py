@@ -40,7 +40,7 @@ def test_an_hour_of_timers_fires_at_the_exact_times(virtual_system):
     ref = virtual_system.spawn(Ticker)
     ref.cast(Ticker.every, 60)
     virtual_system.sleep(3600)
-    assert ref.call(Ticker.times).get(timeout=10) == [60.0 * n for n in range(1, 61)]
+    assert ref.call(Ticker.times).get(timeout=100) == [60.0 * n for n in range(1, 61)]
 
 
 def test_timers_fire_on_the_machines_clock(system, probe):
@@ -83,7 +83,7 @@ def test_after_fires_once_with_its_arguments(virtual_system):
     ref.cast(Ticker.after, 5, "what", more="more")
     ref.cast(Ticker.after, 0)
     virtual_system.sleep(100)
-    assert ref.call(Ticker.read).get(timeout=10) == [(0.0, None, None), (5.0, "what", "more")]
+    assert ref.call(Ticker.read).get(timeout=100) == [(0.0, None, None), (5.0, "what", "more")]
 
 
 def test_timers_due_at_the_same_time_fire_in_the_order_they_were_set(virtual_system):
@@ -91,7 +91,7 @@ def test_timers_due_at_the_same_time_fire_in_the_order_they_were_set(virtual_sys
     for number in range(5):
         ref.cast(Ticker.after, 1, number)
     virtual_system.sleep(2)
-    assert [what for _, what, _ in ref.call(Ticker.read).get(timeout=10)] == list(range(5))
+    assert [what for _, what, _ in ref.call(Ticker.read).get(timeout=100)] == list(range(5))
 
 
 def test_a_slow_handler_does_not_shift_the_rate(virtual_system):
@@ -99,7 +99,7 @@ def test_a_slow_handler_does_not_shift_the_rate(virtual_system):
     ref.proxy().busy = 0.4
     ref.cast(Ticker.every, 1)
     virtual_system.sleep(5.5)
-    assert ref.call(Ticker.times).get(timeout=10) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert ref.call(Ticker.times).get(timeout=100) == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def test_firings_never_pile_up_behind_a_slow_handler(virtual_system):
@@ -132,17 +132,17 @@ def test_a_cancelled_timer_does_not_fire(virtual_system):
     ref.cast(Ticker.after, 5)
     ref.cast(Ticker.every, 2)
     virtual_system.sleep(3)
-    assert ref.call(Ticker.cancel).get(timeout=10) == [True, True]
+    assert ref.call(Ticker.cancel).get(timeout=100) == [True, True]
     virtual_system.sleep(10)
-    assert ref.call(Ticker.times).get(timeout=10) == [2.0]
-    assert ref.call(Ticker.cancel).get(timeout=10) == [False, False]
+    assert ref.call(Ticker.times).get(timeout=100) == [2.0]
+    assert ref.call(Ticker.cancel).get(timeout=100) == [False, False]
 
 
 def test_cancel_of_a_timer_that_has_fired_is_false(virtual_system):
     ref = virtual_system.spawn(Ticker)
     ref.cast(Ticker.after, 1)
     virtual_system.sleep(2)
-    assert ref.call(Ticker.cancel).get(timeout=10) == [False]
+    assert ref.call(Ticker.cancel).get(timeout=100) == [False]
 
 
 def test_a_firing_that_is_queued_is_dropped_when_it_is_cancelled(virtual_system):
@@ -154,7 +154,7 @@ def test_a_firing_that_is_queued_is_dropped_when_it_is_cancelled(virtual_system)
     assert timer.cancel() is True
     gate.set()
     virtual_system.sleep(1)
-    assert ref.call(Ticker.times).get(timeout=10) == []
+    assert ref.call(Ticker.times).get(timeout=100) == []
 
 
 def test_timers_die_with_their_incarnation(virtual_system):
@@ -185,8 +185,8 @@ def test_a_firing_that_is_queued_at_a_restart_is_dropped(virtual_system):
 def test_timers_stop_first_when_the_system_drains(virtual_system):
     seen = []
     older = virtual_system.spawn(Ticker, seen)  # waits for its end until the younger one has let go
-    older.call(Ticker.after, 1).get(timeout=10)
-    older.call(Ticker.every, 0.5).get(timeout=10)
+    older.call(Ticker.after, 1).get(timeout=100)
+    older.call(Ticker.every, 0.5).get(timeout=100)
     gate, _ = hold(virtual_system.spawn(Held))
     virtual_system.scheduler.timers.add(2.0, gate.set)
     virtual_system.stop(grace=10)
@@ -216,7 +216,7 @@ def test_the_sender_of_a_firing_is_the_actor_itself(virtual_system):
 
     ref = virtual_system.spawn(Asks)
     virtual_system.sleep(2)
-    assert ref.proxy().found.get(timeout=10) == ref
+    assert ref.proxy().found.get(timeout=100) == ref
 
 
 def test_many_timers_cost_no_thread():
@@ -225,7 +225,7 @@ def test_many_timers_cost_no_thread():
         for number in range(1000):
             ref.cast(Ticker.after, 1000 - number, number)
         system.sleep(1000)
-        assert [what for _, what, _ in ref.call(Ticker.read).get(timeout=10)] == list(range(999, -1, -1))
+        assert [what for _, what, _ in ref.call(Ticker.read).get(timeout=100)] == list(range(999, -1, -1))
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class Daemon:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=10)
-        self.process.wait(10)
+        psutil.wait_procs(family, timeout=100)
+        self.process.wait(100)
 
     def end(self) -> None:
         """Have it end in order."""

@@ -29,7 +29,7 @@ def start(tmp_path):
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.kill()
         process.wait()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=100)
 
 
 @pytest.mark.slow

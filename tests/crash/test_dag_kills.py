@@ -18,7 +18,7 @@ KILLS = 4
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_runs_of_a_dag_end_right_and_no_recorded_node_is_run_again_wherever_processes_are_killed(
     books, tmp_path, monkeypatch
 ):

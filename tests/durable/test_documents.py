@@ -25,25 +25,25 @@ def counter(system: af.ActorSystem) -> af.ActorRef[ScxmlActor]:
 
 
 def count(ref: af.ActorRef[ScxmlActor]) -> object:
-    return ref.call(ScxmlActor.snapshot).get(timeout=10)["data"]["variables"]["n"]
+    return ref.call(ScxmlActor.snapshot).get(timeout=100)["data"]["variables"]["n"]
 
 
 def test_a_durable_document_goes_on_with_its_variables(tmp_path: Path) -> None:
     for expected in (1, 2, 3):
         with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
             ref = counter(system)
-            ref.send("add").get(timeout=10)
+            ref.send("add").get(timeout=100)
             assert count(ref) == expected
 
 
 def test_an_event_that_cannot_be_kept_changes_no_variable() -> None:
     with af.ActorSystem("shop", store="memory:", settings=af.Settings(payload_limit="5K")) as system:
         ref = counter(system)
-        ref.send("add").get(timeout=10)
+        ref.send("add").get(timeout=100)
         with pytest.raises(af.PayloadError):
-            ref.send("grow").get(timeout=10)
+            ref.send("grow").get(timeout=100)
         assert (count(ref), ref.state) == (1, "a")
-        ref.send("add").get(timeout=10)
+        ref.send("add").get(timeout=100)
         assert count(ref) == 2
 
 
@@ -60,7 +60,7 @@ def test_a_durable_chart_without_a_model_goes_on_and_one_with_a_model_is_refused
     for expected in ("on", "off", "on"):
         with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
             lamp = system.spawn(af.child(ChartActor, chart).options(name="lamp", durable=True))
-            lamp.send("press").get(timeout=10)
+            lamp.send("press").get(timeout=100)
             assert lamp.state == expected
     with af.ActorSystem("shop", store="memory:") as system:
         with pytest.raises(af.DefinitionError, match="its model, a object"):

@@ -21,7 +21,7 @@ from tests.durable.test_store_errors import Disk
 from tests.durable.test_timers import Clock
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 STORES = ("sqlite",)  # what differs on a server is not the way to the child: the last test here has one
 
 

@@ -29,7 +29,7 @@ def kill_one(refs, rng):
 
 
 @pytest.mark.slow(quick=["memory-0"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_of_processes_that_are_killed_all_the_time_nothing_is_lost_or_done_twice(tmp_path, monkeypatch, seed, store):

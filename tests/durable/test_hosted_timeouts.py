@@ -7,7 +7,7 @@ from tests.durable.crashing import Mine, tried
 from tests.durable.test_hosted import hosted, supervised
 from tests.durable.test_messages import rows, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 STORES = ("memory", "sqlite", "postgres")
 
 

@@ -197,7 +197,7 @@ class Lodger(af.Actor):
         return self.got
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(start):
     class Caller(Account):
         def on_receive(self, message):

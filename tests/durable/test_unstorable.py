@@ -155,7 +155,7 @@ def test_a_machine_whose_snapshot_cannot_be_stored_is_as_it_was(start):
         assert crashes == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_so_is_an_actor_in_a_process_of_its_own(start):
     with start() as system:
         crashes = []
@@ -353,7 +353,7 @@ def test_so_does_a_machine_whose_process_has_died(start, state):
         assert good.call(Shop.total).get(timeout=30) == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_so_does_one_in_a_process_of_its_own(start):
     with start() as system:
         system.spawn(named(Account))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.examples.logs import ROOT
 
-PATIENCE = 120  # seconds until a program that should be over has hung
+PATIENCE = 200  # seconds until a program that should be over has hung
 
 
 def program(

@@ -12,6 +12,7 @@ from examples.device import FULL, SILENCE, Washer
 from examples.game import Game
 from examples.user_account import ATTEMPTS, LOCKED_FOR, Account
 from tests.examples.logs import ROOT
+from tests.examples.programs import PATIENCE
 
 # --- as programs -----------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,12 @@ at the end: deleted, after 7 transitions
 @pytest.mark.parametrize("name", PRINTED)
 def test_example_runs_as_a_program_and_prints_what_happens(name):
     result = subprocess.run(
-        [sys.executable, "-m", f"examples.{name}"], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-m", f"examples.{name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == PRINTED[name]

@@ -26,6 +26,7 @@ from examples.orders.life import Life, Order
 from examples.orders.log import Step, expected, steps, write
 from examples.orders.tally import Fault, Report, Section, Tally
 from tests.examples.logs import REAL_LOG, ROOT, needs_real_log, shuffled
+from tests.examples.programs import PATIENCE
 from tests.hosts.actors import until_gone
 
 PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]  # the console script, installed or not
@@ -40,7 +41,7 @@ def replay(events, chaos=0, progress=None, seed=1, system=None) -> Report:
         system.subscribe(af.Restarted, tally)
         report = tally.call(Tally.expect, events, progress and (lambda done, total: progress(system, done, total)))
         open_areas(system, shares, tally, fumbles, open_library(system, kills=0))
-        return report.get(timeout=50)
+        return report.get(timeout=PATIENCE)
 
 
 def run(*flags: object):
@@ -350,7 +351,7 @@ def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
             seen += terminal.read(1000)
         children = psutil.Process(program.pid).children(recursive=True)
         program.send_signal(number)
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=PATIENCE)
         with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
             while more := terminal.read(1000):
                 seen += more
@@ -369,7 +370,7 @@ def test_report_goes_to_stdout_without_colour_and_nothing_else_does():
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert "\x1b" not in result.stdout
     assert result.stdout.splitlines()[-1].endswith("ok")

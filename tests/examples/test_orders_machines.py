@@ -64,7 +64,7 @@ def test_replay_of_the_log_refuses_nothing(events):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_shuffled_log_is_refused_at_exactly_the_lines_that_are_not_legal(events):
     mixed = shuffled(events, seed=1)
     report = replay(mixed)
@@ -75,7 +75,7 @@ def test_shuffled_log_is_refused_at_exactly_the_lines_that_are_not_legal(events)
     assert not report.equal
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_command_names_line_event_and_state_of_what_it_refuses_first(events, tmp_path):
     path = tmp_path / "log.csv"
     mixed = shuffled(events, seed=2)

@@ -41,7 +41,7 @@ def system():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_counts_come_out_equal_when_workers_and_hosts_are_killed(system, capsys):
     restarts = []
     system.subscribe(af.Restarted, restarts.append)
@@ -56,7 +56,7 @@ def test_counts_come_out_equal_when_workers_and_hosts_are_killed(system, capsys)
     assert len(restarts) == 100 + 4 + 4  # a worker of the pool is a supervised actor too
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("orders", [1, 3])
 def test_kill_at_the_very_end_is_counted_and_kept_out_of_the_log(orders, system, capsys, caplog):
     assert main(system, Settings(orders=orders, chaos=21)) == 0
@@ -66,7 +66,7 @@ def test_kill_at_the_very_end_is_counted_and_kept_out_of_the_log(orders, system,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
     mark = uuid.uuid4().hex  # all its processes have it in their environment
     result = subprocess.run(
@@ -87,7 +87,7 @@ def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
     assert psutil.wait_procs(left, timeout=20)[1] == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_every_kill_hits_a_process_of_its_own(system):
     events = generate(60, seed=4)
     planner = open_library(system, kills=8)
@@ -104,7 +104,7 @@ def test_every_kill_hits_a_process_of_its_own(system):
 # --- the atlas -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_atlas_forgets_by_the_death_of_its_process_and_finds_every_place_where_it_was(system):
     atlas = open_library(system, kills=1).atlas
     before = atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=20)
@@ -117,7 +117,7 @@ def test_atlas_forgets_by_the_death_of_its_process_and_finds_every_place_where_i
     assert before == [DEPOT, survey("item-1"), survey("item-2")]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_who_asks_while_the_process_of_the_atlas_dies_asks_again(system):
     class Asker(af.Actor):
         async def ask(self, planner):
@@ -143,7 +143,7 @@ def replay(system):
         return loads(events), report.get(timeout=100)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_every_package_has_the_route_that_the_search_finds_for_it():
     contents, report = replay(af.ActorSystem("orders"))
     routes = report.sections["package"].routes

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.programs import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,7 +37,7 @@ def test_daemon_works_off_what_others_enqueue_and_ends_with_0(environment):
     try:
         assert count(environment, "a b c") == "3\n"
         running.send_signal(signal.SIGTERM)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=PATIENCE)
     finally:
         running.kill()
     assert running.returncode == 0, err

@@ -11,6 +11,6 @@ from actorflow.process.launch.launcher import Launch, acquire
 @pytest.fixture(scope="module", autouse=True)
 def _warm_zygote() -> Iterator[None]:
     launcher = acquire(Launch())
-    launcher.launch("os:_exit", 0, warm=WARM).wait(10)
+    launcher.launch("os:_exit", 0, warm=WARM).wait(100)
     yield
     launcher.release()

@@ -10,7 +10,7 @@ import actorflow as af
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, run_in_threads
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Burst(Notes):

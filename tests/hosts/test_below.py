@@ -10,7 +10,7 @@ import actorflow as af
 from tests.hosts.actors import Here, Notes, call, hosted, pid_of
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Parent(Here):

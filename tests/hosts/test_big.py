@@ -15,7 +15,7 @@ from tests.hosts.actors import LIMIT, Here, Notes, call, events, hosted, pid_of
 from tests.processes import stop_process
 
 numpy = pytest.importorskip("numpy")
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 MB = 2**20
 

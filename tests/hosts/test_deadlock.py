@@ -9,7 +9,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Gate, Here, call, hosted, run_in_threads
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SOON = 15.0  # seconds, in which a deadlock must be told
 

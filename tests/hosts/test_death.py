@@ -25,7 +25,7 @@ from tests.hosts.actors import (
 )
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Stuck(Fragile):

@@ -11,7 +11,7 @@ import actorflow as af
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class TwoArguments(Exception):

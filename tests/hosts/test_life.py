@@ -17,7 +17,7 @@ from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, pid_of, until_gone
 from tests.processes import is_gone
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 ROOT = Path(__file__).parents[2]
 

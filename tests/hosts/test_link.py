@@ -22,7 +22,7 @@ from actorflow.process.wire import HEADER, MARSHAL_VERSION, ROOM
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Gate, Notes, call, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 NOBODY = 2**40  # number of an ask that nobody has made
 

@@ -11,7 +11,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 NAME = "tests.hosts.logged"
 

@@ -11,7 +11,7 @@ from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Notes, call, hosted, pid_of
 from tests.memory import ROOM, TOO_BIG, bounded
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Short(Notes):

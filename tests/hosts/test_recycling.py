@@ -23,7 +23,7 @@ from tests.hosts.actors import (
     until_gone,
 )
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 
 class Forward(Here):

@@ -15,7 +15,7 @@ from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, pid_of, until_gone
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 KB = 1024
 TELLERS = af.Process(name="tellers")

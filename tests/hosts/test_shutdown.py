@@ -26,7 +26,7 @@ from tests.hosts.actors import (
 )
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 GRACE = 0.5
 BEYOND = 30.0  # seconds that an end may take longer on a busy machine; a quiet one needs 0.2, and grace is a minute

@@ -12,7 +12,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, call, events, hosted
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 NAME = "tests.hosts.slow"
 WARNING = "log records of child processes were dropped"

@@ -9,7 +9,7 @@ import actorflow as af
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Gate, Notes, call, events, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Relay(Fragile):

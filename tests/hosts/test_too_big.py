@@ -9,7 +9,7 @@ from actorflow.process import pickling
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 MOST = 1_000_000
 BIG = MOST + 1

@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import Fragile, Here, Notes, hosted
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Keeps(Notes):

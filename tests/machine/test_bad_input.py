@@ -155,7 +155,7 @@ def test_abstract_machines_are_not_spawned(any_system):
 def test_an_event_that_is_no_name_is_refused_and_changes_nothing(any_system, name):
     ref = any_system.spawn(Door)
     with pytest.raises(af.DefinitionError, match="Door: .* is no event's name: give a str"):
-        ref.send(name).get(timeout=10)
+        ref.send(name).get(timeout=100)
     assert ref.state == "shut"
     with pytest.raises(af.DefinitionError, match="is no event's name"):
         af.Interpreter(Door.chart, Door()).send(name)

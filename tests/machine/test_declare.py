@@ -425,7 +425,7 @@ def run_script(text: str, given: bytes = b"") -> bytes:
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONPATH": "."},
-        timeout=50,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

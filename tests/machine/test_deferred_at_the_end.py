@@ -45,7 +45,7 @@ def test_a_deferred_cast_is_a_dead_letter_when_its_machine_ends(virtual_system: 
     else:
         virtual_system.stop()
     with pytest.raises((af.ActorDeadError, RuntimeError)):
-        asked.get(timeout=10)
+        asked.get(timeout=100)
     if end != "system":  # whose subscribers end with it
         virtual_system.sleep(1)
         told = [letter for letter in letters if getattr(letter.message, "name", "") == "print"]

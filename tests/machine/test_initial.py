@@ -89,8 +89,8 @@ class Nested(af.StateMachine):
 def test_a_machine_starts_in_a_given_state_and_runs_none_of_its_enter_hooks(given, system: af.ActorSystem):
     ref = system.spawn(Order, 5, state=given)
     assert ref.state == "paid"
-    assert ref.proxy().ran.get(timeout=10) == ()
-    assert ref.call(Order.ship).get(timeout=10) == "shipped"
+    assert ref.proxy().ran.get(timeout=100) == ()
+    assert ref.call(Order.ship).get(timeout=100) == "shipped"
     local = Order.local(5, state=given)
     assert (local.state, local.ran) == ("paid", ())
     assert (local.ship(), local.state, local.ran) == ("shipped", "shipped", ("enter shipped",))

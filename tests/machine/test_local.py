@@ -118,13 +118,13 @@ def test_a_model_between_two_events_of_its_interpreter_refuses_its_events():
 
 def test_in_an_actor_an_events_method_stays_the_action(system: af.ActorSystem):
     order = system.spawn(Gift, 5)
-    assert order.call(Order.settle).get(timeout=10) == 50
+    assert order.call(Order.settle).get(timeout=100) == 50
     assert order.state == "new"
-    assert order.call(Order.pay, 0).get(timeout=10) == 50
+    assert order.call(Order.pay, 0).get(timeout=100) == 50
     assert order.state == "paid"
-    assert order.call(Order.refund).get(timeout=10) == 0
+    assert order.call(Order.refund).get(timeout=100) == 0
     again = system.spawn(Order, 5)
-    assert again.proxy().pay(5).get(timeout=10) == 5
+    assert again.proxy().pay(5).get(timeout=100) == 5
     assert again.state == "paid"
 
 
@@ -238,16 +238,16 @@ class Motor(af.StateMachine):
 
 def test_an_event_that_cannot_be_a_method_is_called_by_its_typed_method(system: af.ActorSystem):
     motor = system.spawn(Motor)
-    assert motor.call(Motor.halted_by_name).get(timeout=10) == "the other"
-    assert motor.call(Motor.halt).get(timeout=10) == "halted"
+    assert motor.call(Motor.halted_by_name).get(timeout=100) == "the other"
+    assert motor.call(Motor.halt).get(timeout=100) == "halted"
     waiting = motor.call(Motor.wait)
     assert motor.state == "off", "the event 'hold' is deferred"
-    assert motor.call(Motor.go).get(timeout=10) == "gone"
-    assert waiting.get(timeout=10) == "waited"
-    assert motor.send("halt").get(timeout=10) == "the other", "by name it is the event of that name"
+    assert motor.call(Motor.go).get(timeout=100) == "gone"
+    assert waiting.get(timeout=100) == "waited"
+    assert motor.send("halt").get(timeout=100) == "the other", "by name it is the event of that name"
     motor.cast(Motor.halt)
     assert motor.state == "off"
-    assert motor.call(Motor.wake).get(timeout=10) == "awake"
+    assert motor.call(Motor.wake).get(timeout=100) == "awake"
     assert motor.state == "off"
     assert motor.legal == ("start", "wake", "call")
 
@@ -260,11 +260,11 @@ def test_a_local_motor_is_stopped_by_its_typed_method():
 
 def test_one_rule_may_be_for_several_events_and_a_call_of_its_method_must_say_which(system: af.ActorSystem):
     motor = system.spawn(Motor)
-    assert [motor.send(event, 3).get(timeout=10) for event in ("card", "cash")] == [3, 3]
+    assert [motor.send(event, 3).get(timeout=100) for event in ("card", "cash")] == [3, 3]
     with pytest.raises(af.DefinitionError, match=r"Motor\.paid handles 'card', 'cash'.*send one by its name"):
-        motor.call(Motor.paid, 3).get(timeout=10)
+        motor.call(Motor.paid, 3).get(timeout=100)
     with pytest.raises(af.TransitionRefused):
-        motor.call(Motor.failed).get(timeout=10)
+        motor.call(Motor.failed).get(timeout=100)
 
 
 def test_legal_events_are_read_from_a_ref_and_have_none_that_only_the_machine_raises(system: af.ActorSystem):

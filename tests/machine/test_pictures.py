@@ -262,7 +262,7 @@ def test_dot_does_not_cut_an_arrow_inside_of_a_state_at_its_border():
 @needs_dot
 @pytest.mark.parametrize("chart", [ORDER, PLAYER, ODD], ids=lambda chart: chart.name[:6])
 def test_graphviz_reads_the_text_without_a_warning(chart):
-    run = subprocess.run(["dot", "-Tsvg"], input=dot(chart).encode(), capture_output=True, timeout=50)
+    run = subprocess.run(["dot", "-Tsvg"], input=dot(chart).encode(), capture_output=True, timeout=200)
     assert (run.returncode, run.stderr) == (0, b"")
 
 

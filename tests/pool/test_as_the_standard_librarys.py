@@ -86,7 +86,7 @@ PROXIES = """
         print(*pool.map(put, [queue] * 3, [2, 3, 4], timeout=30))
         hosted = system.spawn(af.child(Putter, queue).options(host=af.Process()))
         print(hosted.call(Putter.put, 5).get(timeout=30), hosted.call(Putter.put, 6, queue).get(timeout=30))
-        print(*sorted(queue.get(timeout=10) for _ in range(6)))
+        print(*sorted(queue.get(timeout=100) for _ in range(6)))
         futures = [pool.submit(put, manager.Queue(), number) for number in range(20)]
         print(*[future.result(timeout=30) for future in futures])
         hosted = system.spawn(af.child(Putter).options(host=af.Process()))
@@ -142,7 +142,7 @@ FORK = """
                 except af.ActorDeadError as error:
                     assert "make another here" in str(error)
                     os.write(1, b"refused ")
-            assert not cf.wait([running, waiting], timeout=10).not_done
+            assert not cf.wait([running, waiting], timeout=100).not_done
             {end}
         else:
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -234,7 +234,7 @@ def test_a_pool_handed_to_its_own_tasks_cannot_lock_up(pool):
     assert [future.result(timeout=30) for future in futures] == [number + 1 + 2 * number for number in range(6)]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_task_may_have_a_pool_of_its_own(pool):
     assert result_of(pool, tasks.own_pool) == 3
 

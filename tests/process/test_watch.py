@@ -17,7 +17,7 @@ from actorflow.testing import LeakCheck
 LIMIT = 30.0
 MB = 1_000_000
 
-pytestmark = [pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(300)]
 
 
 @pytest.fixture

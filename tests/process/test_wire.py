@@ -12,7 +12,7 @@ from actorflow.process import wire
 from actorflow.process.wire import AT_HAND, Connection, pair
 from tests.interrupts import interrupt
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 BIG = wire.ROOM + 1000
 

@@ -53,7 +53,7 @@ def test_a_result_that_is_a_ref_works_where_it_is_got():
         assert found is ann
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_it_was_enqueued_by_a_process_that_has_ended(tmp_path):
     url = f"sqlite:///{tmp_path}/test.db"
     subprocess.run([sys.executable, "-c", ENQUEUES, url], timeout=60, check=True)

@@ -596,7 +596,7 @@ def test_a_worker_that_waits_for_a_job_that_will_begin_is_no_deadlock(shop, capl
 
     if why == "another worker is busy":
         jobs.enqueue(tasks.hold, "busy")
-        assert begun.wait(10)
+        assert begun.wait(100)
     job = jobs.enqueue(parent)
     until(lambda: children)
     with pytest.raises(af.AskTimeout):

@@ -82,7 +82,7 @@ def is_there(system, name):
 def test_members_of_any_kind_share_a_commit_with_messages_of_durable_actors(system, monkeypatch):
     refs = [system.spawn(named(Account, f"a{n}")) for n in range(3)]
     for ref in refs:
-        ref.call(Account.total).get(timeout=30)
+        ref.call(Account.total).get(timeout=100)
     batch, commit = held(system, monkeypatch)
     answers = [ref.call(Account.add, 2) for ref in refs]
     wait_for(lambda: len(batch._members) == 3)
@@ -92,7 +92,7 @@ def test_members_of_any_kind_share_a_commit_with_messages_of_durable_actors(syst
     made = commits(monkeypatch)
     commit()
     assert [note.result() for note in notes] == [None] * 3
-    assert [answer.get(timeout=30) for answer in answers] == [2, 2, 2]
+    assert [answer.get(timeout=100) for answer in answers] == [2, 2, 2]
     assert len(made) == 1
     assert all(is_there(system, note.name) for note in notes)
 
@@ -100,7 +100,7 @@ def test_members_of_any_kind_share_a_commit_with_messages_of_durable_actors(syst
 @pytest.mark.parametrize("fault", [MemberRefused("not mine"), ValueError("a defect")], ids=["refused", "defect"])
 def test_a_refused_member_undoes_no_other(system, monkeypatch, fault):
     ref = system.spawn(named(Account))
-    ref.call(Account.total).get(timeout=30)
+    ref.call(Account.total).get(timeout=100)
     batch, commit = held(system, monkeypatch)
     answer = ref.call(Account.add, 2)
     wait_for(lambda: len(batch._members) == 1)
@@ -111,7 +111,7 @@ def test_a_refused_member_undoes_no_other(system, monkeypatch, fault):
     assert bad.result() is fault
     assert good.result() is None
     assert last.result() is None
-    assert answer.get(timeout=30) == 2
+    assert answer.get(timeout=100) == 2
     assert [is_there(system, name) for name in ("good", "bad", "last")] == [True, False, True]
 
 
@@ -172,7 +172,7 @@ def test_members_that_come_during_a_commit_share_the_next_one_with_those_that_fo
     batch.add(leading)
     assert under_way.wait(30)
     batch.add(meanwhile)
-    system.spawn(Adder).stop(timeout=30)  # the batch has had time to look
+    system.spawn(Adder).stop(timeout=100)  # the batch has had time to look
     go_on.set()
     assert [note.result() for note in (leading, meanwhile, following)] == [None] * 3
     assert len(made) == 2
@@ -261,7 +261,7 @@ def test_work_of_one_kind_that_waits_for_one_commit_is_written_together(system, 
     made = commits(monkeypatch)
     notes = [Counted("one"), Note("other"), Counted("two"), Counted("three")]
     for future in system.store.submit_each([note.write for note in notes]):
-        future.get(timeout=30)
+        future.get(timeout=100)
     assert Counted.together == [3]
     assert len(made) == 1
     assert [note.writes for note in notes] == [1] * 4
@@ -273,9 +273,9 @@ def test_work_that_is_refused_undoes_none_of_its_kind(system):
     fault = ValueError("a defect")
     good, bad, last = Counted("good"), Counted("bad", fault), Counted("last")
     futures = system.store.submit_each([note.write for note in (good, bad, last)])
-    assert futures[0].get(timeout=30) is None
+    assert futures[0].get(timeout=100) is None
     with pytest.raises(ValueError, match="a defect"):
-        futures[1].get(timeout=30)
-    assert futures[2].get(timeout=30) is None
+        futures[1].get(timeout=100)
+    assert futures[2].get(timeout=100) is None
     assert Counted.together == [3]
     assert [is_there(system, name) for name in ("good", "bad", "last")] == [True, False, True]

@@ -272,11 +272,11 @@ def test_virtual_systems_of_one_thread_are_used_and_ended_in_any_order(alone, fi
         queue = system.queue(system.name, workers=1)
         ann = system.spawn(account(system.name))
         ann.tell(system.name)
-        assert ann.call(Account.seen).get(timeout=10) == [system.name]
-        assert queue.enqueue(double, 21).result(timeout=10) == 42
+        assert ann.call(Account.seen).get(timeout=100) == [system.name]
+        assert queue.enqueue(double, 21).result(timeout=100) == 42
     systems[first].stop()
     left = systems[1 - first]
-    assert left.queue(left.name).enqueue(double, 4).result(timeout=10) == 8
+    assert left.queue(left.name).enqueue(double, 4).result(timeout=100) == 8
     left.stop()
     assert ids(alone) == set()
     assert threading.get_ident() not in DRIVERS

@@ -70,7 +70,7 @@ class Supervision(RuleBasedStateMachine):
         name = f"x{self.added}"
         self.added += 1
         recipe = kid(self.log, name, restart=restart)
-        self.refs[name] = self.sup.call(af.Supervisor.start_child, recipe).get(timeout=10)
+        self.refs[name] = self.sup.call(af.Supervisor.start_child, recipe).get(timeout=100)
         child = Child(name, restart)
         self.model.children.append(child)
         self.model.start([child])
@@ -85,7 +85,7 @@ class Supervision(RuleBasedStateMachine):
         assert [name for name, ref in self.refs.items() if ref.is_alive()] == living
         assert self.sup.is_alive() == self.alive()
         if self.alive():
-            rows = self.sup.call(af.Supervisor.which_children).get(timeout=10)
+            rows = self.sup.call(af.Supervisor.which_children).get(timeout=100)
             assert [(row.name, row.status) for row in rows] == [(name, "running") for name in living]
 
     @invariant()
@@ -104,7 +104,7 @@ class Supervision(RuleBasedStateMachine):
 
 
 Supervision.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-TestSupervision = pytest.mark.timeout(120)(Supervision.TestCase)
+TestSupervision = pytest.mark.timeout(300)(Supervision.TestCase)
 
 
 @settings(max_examples=40, deadline=None)

@@ -80,7 +80,7 @@ def test_ref_stop_holds_though_a_sibling_crashes_during_on_stop(virtual_system, 
     virtual_system.sleep(0.5)
     find(virtual_system, "sup/a").cast(Worker.crash)
     virtual_system.sleep(5)
-    assert stopped.get(timeout=10) is True
+    assert stopped.get(timeout=100) is True
     assert log.count("start b") == 1
     assert not b.is_alive()
 

@@ -67,7 +67,7 @@ def one_signal(n: int) -> str:
 
 @pytest.fixture
 def system():
-    with VirtualSystem("test", seed=1) as running:
+    with VirtualSystem("test", seed=1, turn_seconds=600.0) as running:
         yield running
 
 

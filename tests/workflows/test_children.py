@@ -257,14 +257,14 @@ def test_a_child_that_goes_on_by_itself_is_there_though_its_parent_ends_at_once(
 @pytest.mark.parametrize(("way", "cause"), [("step", "CardRefused('7')"), ("own", "None")])
 def test_a_declared_error_of_a_child_is_the_cause_of_its_failure(system, way, cause):
     run = system.start(buy, "7", way)
-    assert run.result(timeout=30) == [cause]
+    assert run.result(timeout=100) == [cause]
     check_replay(buy, system.runs().export(run.id))
 
 
 def test_a_declared_error_is_the_cause_of_the_failure_of_a_run(system):
     run = system.start(pay, "7", "step")
     with pytest.raises(af.RunFailed, match="CardRefused: 7") as caught:
-        run.result(timeout=30)
+        run.result(timeout=100)
     assert repr(caught.value.__cause__) == "CardRefused('7')"
     assert repr(run.steps[0].error) == "CardRefused('7')"
 
@@ -272,7 +272,7 @@ def test_a_declared_error_is_the_cause_of_the_failure_of_a_run(system):
 def test_the_failure_of_a_child_is_the_cause_of_the_failure_of_its_parent(system):
     run = system.start(pay, "7", "child")
     with pytest.raises(af.RunFailed) as caught:
-        run.result(timeout=30)
+        run.result(timeout=100)
     cause = caught.value.__cause__
     assert isinstance(cause, af.RunFailed)
     assert cause.why == "CardRefused: 7"

@@ -293,6 +293,7 @@ def test_a_node_begins_after_the_end_of_each_node_before_it_though_a_thread_was_
 
         def __enter__(self) -> None:
             if threading.get_ident() in slow:
+                first_has_its_time.set()
                 assert second_ended.wait(WAIT)
             self.lock.acquire()
 
@@ -303,17 +304,16 @@ def test_a_node_begins_after_the_end_of_each_node_before_it_though_a_thread_was_
 
     monkeypatch.setattr(ready_set, "threading", SimpleNamespace(Lock=Late))
     progress: list[Any] = []
-    first_ended = threading.Event()
+    first_has_its_time = threading.Event()
 
     @af.task(name="tests.first_ends")
     def first_ends() -> None:
         assert tasks.gate.wait(WAIT)
         slow.append(threading.get_ident())
-        first_ended.set()
 
     @af.task(name="tests.second_ends")
     def second_ends() -> None:
-        assert first_ended.wait(WAIT)
+        assert first_has_its_time.wait(WAIT)
         time.sleep(0.02)  # the time of the other thread is older than this one's
 
     dag = af.Dag("late", workers=2)
