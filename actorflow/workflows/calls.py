@@ -209,7 +209,7 @@ def patched(name: str, /) -> bool:
         msg = f"af.patched({name!r}): give the change a name"
         raise DefinitionError(msg)
     check_text("name", name)
-    return branch_of("patched()").body.patched(name)
+    return branch_of("patched()").patched(name)
 
 
 def continue_as_new(*args: Any, **kwargs: Any) -> NoReturn:

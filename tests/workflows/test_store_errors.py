@@ -43,11 +43,11 @@ def test_a_run_whose_actor_fails_is_taken_again(workflow, monkeypatch):
         run = system.start(workflow.options(id="run"), 5)
         take_in, failed = RunActor.take_in, []
 
-        def fails(self, row, stored):
+        def fails(self, *row):
             if not failed:
                 failed.append(row)
                 raise RuntimeError("a defect")
-            take_in(self, row, stored)
+            take_in(self, *row)
 
         monkeypatch.setattr(RunActor, "take_in", fails)
         system.sleep(1)

@@ -39,6 +39,9 @@ class AsyncBody(Body):
         is_told: it will, and has not begun to.
     """
 
+    __slots__ = (
+        "_branches", "_failed", "_was_cancelled", "_was_swept", "execution", "is_told", "loop", "main", "tell",
+    )  # fmt: skip
     is_async: ClassVar[bool] = True
 
     def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[RunRecord]) -> None:

@@ -9,7 +9,6 @@ that the body had heard of by then.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.futures.future import Future
@@ -22,6 +21,7 @@ from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.job_step import JobStep
 from actorflow.workflows.body.mail import Mail
+from actorflow.workflows.body.queued import EMPTY, queued
 from actorflow.workflows.body.sends import Sends, TellStep
 from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, arguments_of
 from actorflow.workflows.body.timed_steps import TimerStep
@@ -29,6 +29,7 @@ from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, RunLost, RunRecord, misfit_of
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from actorflow.core.refs.ref import ActorRef
@@ -63,6 +64,12 @@ class Body:
         lock: held for a moment, by whoever changes any of these.
     """
 
+    __slots__ = (
+        "_held", "_unlaunched", "again_at", "attempts", "closed", "exposed", "first_uncommitted", "has_cancel",
+        "has_children", "is_cancelled", "is_closed", "is_lost", "is_over", "journal", "last", "launching", "lock",
+        "mail", "misfits", "node", "now", "open", "patches", "pauses", "ref", "rests", "run", "sends", "to_replay",
+        "trunk", "uncommitted", "under_way", "why_cancelled", "workflow",
+    )  # fmt: skip
     is_async: ClassVar[bool] = False
     hears_of_commits = True  # the code may wait for nothing but a commit
 
@@ -77,7 +84,7 @@ class Body:
         self.pauses: list[int] = []  # messages that ask for a pause
         self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
-        self.journal: deque[RunRecord] = deque()
+        self.journal: deque[RunRecord] = EMPTY
         self.sends = Sends(self)
         for record in records:
             if record.kind == PATCHED:
@@ -87,7 +94,7 @@ class Body:
             elif record.kind in {TOLD, ASKED}:
                 self.sends.untold[record.identity] = record
             else:
-                self.journal.append(record)
+                self.journal = queued(self.journal, record)
         self.uncommitted: dict[int, None] = {}
         self.first_uncommitted = NEWEST
         self.is_over = self.is_closed = self.is_lost = self.rests = False
@@ -102,8 +109,8 @@ class Body:
         self.why_cancelled: bytes | None = None
         self.has_cancel = any(record.kind == CANCEL for record in self.journal)
         self.to_replay = len(self.journal)
-        self._held: set[int] = set()  # numbers of records in transactions that tasks have open
-        self._unlaunched: deque[Step] = deque()  # by their `after`, which only grows
+        self._held: dict[int, None] = {}  # numbers of records in transactions that tasks have open
+        self._unlaunched: deque[Step] = EMPTY  # by their `after`, which only grows
         self.misfits: NonDeterministic | PayloadError | None = None  # why it cannot go on here; None: it can
 
     # --- what the code calls -----------------------------------------------------------------------------------------
@@ -160,19 +167,9 @@ class Body:
 
     def begin_send(self, step: Step) -> None:
         """Have a step begin of whose end the code does not hear, or one that is open."""
-        self._unlaunched.append(step)
+        with self.lock:
+            self._unlaunched = queued(self._unlaunched, step)
         self.launch()
-
-    def patched(self, name: str) -> bool:
-        """Say whether the code may take a new path: not if it replays records that were made without it."""
-        self.check()
-        identity = ("", f"patched {name}", 1)
-        found = self.patches.get(identity[1])
-        if found is None:
-            found = self.patches[identity[1]] = not self.is_replaying
-            if found:
-                self.note(RunRecord(0, identity, 0, PATCHED, None, None, None, 1, None, self.node.now()))
-        return found
 
     def check(self) -> None:
         """Raise the error that ends the code: it is unloaded, or somebody has cancelled the run."""
@@ -206,6 +203,7 @@ class Body:
             if not self.has_news:
                 return False
             record = self.journal.popleft()
+            self.journal = self.journal or EMPTY
         self.now = record.at
         if record.kind == CANCEL:
             self.why_cancelled = record.error
@@ -230,9 +228,9 @@ class Body:
         self.launch()
 
     def launch_again(self, step: Step) -> None:
-        """Have a step launched once more, which the code has cancelled."""
+        """Have a step launched once more, which the code has cancelled; the lock is held."""
         step.after = self.last
-        self._unlaunched.append(step)
+        self._unlaunched = queued(self._unlaunched, step)
 
     def interrupt_steps(self) -> None:
         """Have the steps end that are under way when the run is cancelled; the code may be busy with one of them."""
@@ -278,7 +276,7 @@ class Body:
                 self.rests = False  # the signal stays in its row, for the next one who has the run
                 return
             self.number(record)
-            self.journal.append(record)
+            self.journal = queued(self.journal, record)
         self.node.commit(self, record, mail)
         if record.kind == CANCEL:
             self.interrupt_steps()
@@ -338,8 +336,8 @@ class Body:
                 return False
             self.last += 1
             record.n = self.last
-            self._held.add(record.n)
-            self.journal.append(record)
+            self._held[record.n] = None
+            self.journal = queued(self.journal, record)
         try:
             ledger.append(transaction, self.run, self.node.id, [record])
         except BaseException as error:
@@ -352,9 +350,10 @@ class Body:
     def end_held(self, record: RunRecord, *, is_there: bool) -> None:
         """Note the end of the transaction that a record was written into."""
         with self.lock:
-            self._held.discard(record.n)
+            self._held.pop(record.n, None)
             if not is_there:
                 self.journal.remove(record)
+                self.journal = self.journal or EMPTY
         if is_there:
             self.node.tell_record(self.run.name, record)
         self.wake()
@@ -385,6 +384,7 @@ class Body:
                 ):
                     return
                 self._unlaunched.popleft()
+                self._unlaunched = self._unlaunched or EMPTY
                 self.launching += 1
                 if step.is_send:
                     self.sends.leave(step)  # before others do that come later

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.tasks.current import CURRENT_BODY, StepStarter
 from actorflow.workflows.body.gathering import map_limited
+from actorflow.workflows.rows.records import PATCHED, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,18 @@ class Branch(StepStarter):
         """Return how often this was called for something that is no step."""
         count = self._names[f"({what})"] = self._names.get(f"({what})", 0) + 1
         return count
+
+    def patched(self, name: str) -> bool:
+        """Say whether the code may take a new path: not if it replays records that were made without it."""
+        body = self.body
+        body.check()
+        identity = ("", f"patched {name}", 1)
+        found = body.patches.get(identity[1])
+        if found is None:
+            found = body.patches[identity[1]] = not body.is_replaying
+            if found:
+                body.note(RunRecord(0, identity, 0, PATCHED, None, None, None, 1, None, body.node.now()))
+        return found
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -58,15 +57,17 @@ class Mail:
         told: transient signals so far: these have no row, and a number below 0 in its place.
     """
 
+    __slots__ = ("_body", "_dismissed", "_ends", "_returned", "_signals", "_waits", "questions", "told", "upto")
+
     def __init__(self, body: Body) -> None:
         self._body = body
         self.upto = self.told = 0
-        self.questions: set[int] = set()  # rows of queries that are not answered
-        self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
+        self.questions: dict[int, None] = {}  # rows of queries that are not answered
+        self._signals: list[tuple[int, Any, bytes]] = []  # row, signal, and the signal as it is recorded
         self._returned: list[Returned] = []
         self._waits: list[SignalStep] = []
         self._ends: dict[Identity, tuple[int, ChildEnded | StepEnded]] = {}  # by the step that waits for each
-        self._dismissed: set[Identity] = set()  # steps that have ended without: what comes for them is dropped
+        self._dismissed: dict[Identity, None] = {}  # steps that have ended without: what comes for them is dropped
 
     def tell(self, signal: Any, value: bytes) -> bool:
         """Take in a signal that has no row; False if the code is over, or has not taken many of them."""
@@ -124,7 +125,7 @@ class Mail:
     def dismiss(self, identity: Identity) -> None:
         """Drop the end of a step that has ended without it, come or yet to come."""
         with self._body.lock:
-            self._dismissed.add(identity)
+            self._dismissed[identity] = None
             row, ended = self._ends.pop(identity, (0, None))
         if ended is not None:
             self._body.node.drop_mail(row)

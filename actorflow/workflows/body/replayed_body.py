@@ -8,6 +8,7 @@ from actorflow.errors import NonDeterministic, Unload
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.job_step import JobStep
+from actorflow.workflows.body.queued import EMPTY
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.rows.records import step_name
 
@@ -33,8 +34,7 @@ class ReplayedBody(Body):
         if self.to_replay or self.is_over:
             return
         with self.lock:
-            steps = [*self._unlaunched]
-            self._unlaunched.clear()
+            steps, self._unlaunched = self._unlaunched, EMPTY
         for step in steps:
             is_work = step.is_work or step.is_send or isinstance(step, JobStep)
             if (step.is_send or step.identity in self.open) and (is_work or not self.is_whole):

@@ -10,9 +10,8 @@ import asyncio
 import contextvars
 import sys
 import weakref
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
@@ -27,6 +26,8 @@ from actorflow.workflows.body.timed_steps import TimerStep
 if TYPE_CHECKING:
     from actorflow.workflows.body.async_body import AsyncBody
     from actorflow.workflows.body.gathering import Waiter
+
+SWEEP: Final = 16  # tasks of a body, before those that have ended are looked for
 
 
 class Numbered:
@@ -59,9 +60,10 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, body: AsyncBody) -> None:
         self.body = body
-        self.ready: deque[asyncio.Handle | Waiter] = deque()
+        self.ready: list[asyncio.Handle | Waiter] = []
         self._count = 0
-        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []  # and some that have ended
+        self._most = SWEEP  # of these, until those that have ended are dropped
 
     def __enter__(self) -> None:
         """Make this the running loop of the thread."""
@@ -77,14 +79,20 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def drain(self) -> None:
         """Run until nothing is ready."""
-        ready, body = self.ready, self.body
-        while ready and not body.is_over:
-            handle = ready.popleft()
-            if not handle._cancelled:
-                try:
-                    handle._run()
-                except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it anyhow
-                    let_ctrl_c_pass(error)
+        body = self.body
+        while self.ready and not body.is_over:
+            ready, self.ready = self.ready[::-1], []  # a deque takes 760 bytes while it is empty
+            try:
+                while ready and not body.is_over:
+                    handle = ready.pop()
+                    if not handle._cancelled:
+                        try:
+                            handle._run()
+                        except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it
+                            let_ctrl_c_pass(error)
+            finally:
+                if ready:
+                    self.ready[:0] = ready[::-1]
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Have an async generator that was left in its midst clean up, in a branch of its own."""
@@ -179,12 +187,15 @@ class RunLoop(asyncio.AbstractEventLoop):
         RunTask.number = self._count  # asyncio puts it into a set of all tasks before it can be told its own
         task = RunTask(coro, loop=self, name=name, context=context)
         task.number = self._count
-        self._tasks.add(task)
+        if len(self._tasks) > self._most:
+            self._tasks = [weakref.ref(one) for one in reversed(self.tasks())]
+            self._most = SWEEP + 2 * len(self._tasks)
+        self._tasks.append(weakref.ref(task))
         return task
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         """Return the tasks that have not ended, newest first."""
-        return sorted((task for task in self._tasks if not task.done()), key=lambda task: -task.number)  # type: ignore[attr-defined]
+        return [task for ref in reversed(self._tasks) if (task := ref()) is not None and not task.done()]
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.lanes import Lanes
+from actorflow.workflows.body.queued import queued
 from actorflow.workflows.body.steps import TaskStep
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ class SyncBody(Body):
             if self.takes_nothing:
                 return
             self.number(record)
-            self.journal.append(record)
+            self.journal = queued(self.journal, record)
         self.node.commit_here(self, record)
 
     def pause(self, seconds: float) -> None:

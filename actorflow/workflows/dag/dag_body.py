@@ -14,6 +14,7 @@ from actorflow.store.error_json import write_error
 from actorflow.store.transaction import NEWEST
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import cancelled
+from actorflow.workflows.body.queued import EMPTY
 from actorflow.workflows.dag.looks import DagLooks
 from actorflow.workflows.dag.memory_run import WORKERS
 from actorflow.workflows.dag.past import as_node_record, past_of
@@ -49,7 +50,7 @@ class DagBody(Body):
 
     def __init__(self, node: RunNode, run: ClaimedRun, workflow: DurableDag, records: list[RunRecord]) -> None:
         super().__init__(node, run, workflow, records)
-        self.journal.clear()
+        self.journal = EMPTY
         self._records = records
         dag, scheduler = workflow.dag, node.scheduler
         self.progress = DagProgress(dag.plan(), scheduler.clock, dag.workers or WORKERS)

@@ -64,6 +64,8 @@ class Question(NamedTuple):
 class RunBox:
     """The mailbox of a loaded run, as the durable runtime knows mailboxes."""
 
+    __slots__ = ("_scheduler", "chain", "durability", "handed", "is_doubtful", "ref")
+
     capacity = None
     aside = None
 
@@ -158,7 +160,7 @@ class RunActor(Actor):
                 body.mail.put_end(row, signal)
                 return
             if type(signal) is QueryRun:
-                body.mail.questions.add(row)
+                body.mail.questions[row] = None
                 self.hear_question(Question(signal.name, signal.until, partial(self.answer_by_mail, row, asker)))
                 return
             if type(signal) is PauseRun:
@@ -234,7 +236,7 @@ class RunActor(Actor):
             self.node.report_failure(self.body, error)
             self.ctx.after(STORE_SECONDS, self.answer_by_mail, row, asker, answer)
             return
-        self.body.mail.questions.discard(row)
+        self.body.mail.questions.pop(row, None)
         durable.asks.answer(row, *answer, None)
 
     # --- async code --------------------------------------------------------------------------------------------------
