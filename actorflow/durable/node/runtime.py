@@ -65,7 +65,8 @@ class DurableRuntime(ledger.LedgerContext):
         self.batch = batch_of(scheduler, store)
         self.housekeeping = Housekeeping(self, scheduler)
         self.ownership = Ownership(self)
-        self._last_number = self._gaps = self._known_gaps = 0
+        self._last_number = self._gaps = 0
+        self._own_since = 1  # from this number to the last one this process has put all rows of the store
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
         self.is_closed = False
@@ -245,6 +246,7 @@ class DurableRuntime(ledger.LedgerContext):
         letter.number = number
         if number != self._last_number + 1:
             self._gaps += 1
+            self._own_since = number
         self._last_number = number
         box = self.boxes.get(letter.receiver)
         if box is not None:
@@ -316,9 +318,8 @@ class DurableRuntime(ledger.LedgerContext):
             if self._unread.lasts:
                 self._unread.over(logger.warning, "The store can be read again")
             self._seen = max([self._seen, *(row[1] for row in rows)])
-            if self._gaps == self._known_gaps and self._seen <= self._last_number:
+            if self._seen <= self._last_number and self._own_since <= after + 1:  # in this order: numbers go on
                 rows = []  # this process has put them
-            self._known_gaps = self._gaps
         for name, number in rows:
             box = self.boxes.get(name)
             if box is not None:
