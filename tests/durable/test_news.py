@@ -1,4 +1,4 @@
-"""Promises: a message that another node has put is heard of, in whatever order its commit and those of this node come."""
+"""Promises: a message of another node is heard of, in whatever order its commit and those of this node come."""
 
 import threading
 

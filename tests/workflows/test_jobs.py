@@ -134,6 +134,7 @@ def killed_after(steps: int, workflow: object, where: str) -> bool:
             a.stop()
 
 
+@pytest.mark.slow(quick=["0-run-plain", "1-run-async", "2-job-plain", "3-job-async"])
 @BOTH
 @pytest.mark.parametrize("where", ["run", "job"])
 @pytest.mark.parametrize("part", range(4))

@@ -110,6 +110,7 @@ def sleeps_through(system: VirtualSystem, seconds: float, steps: int) -> bool:
     return True
 
 
+@pytest.mark.slow(quick=["0-plain", "1-async", "2-children", "3-branches"])
 @pytest.mark.parametrize("workflow", FLOWS, ids=["plain", "async", "children", "branches"])
 @pytest.mark.parametrize("part", range(5))
 def test_a_run_goes_on_wherever_its_system_is_killed(workflow, part):

@@ -49,7 +49,8 @@ def pass_by(store: af.Store, workflow: object, seed: int, signals: list[str]) ->
                 system.sleep(rng.choice([0, 0, 1e-3, 0.5]))
 
 
-@pytest.mark.parametrize("workflow", [plain, asynchronous])
+@pytest.mark.slow(quick=[f"{seed}-{kind}" for seed in range(8) for kind in ("plain", "asynchronous")])
+@pytest.mark.parametrize("workflow", [plain, asynchronous], ids=["plain", "asynchronous"])
 @pytest.mark.parametrize("seed", range(40))
 def test_a_run_that_many_systems_had_for_a_moment_each_comes_to_its_end(workflow, seed):
     signals = ["a", "b"]

@@ -8,6 +8,7 @@ from tests.workflows.bodies import BODIES
 from tests.workflows.journals import cut_after, live, replayed, steps_of
 
 
+@pytest.mark.slow(quick=[f"0-{workflow.function.__name__}" for workflow in BODIES])
 @pytest.mark.parametrize("workflow", BODIES, ids=lambda workflow: workflow.function.__name__)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_that_is_cut_after_any_record_gives_results_to_their_steps(workflow, seed):

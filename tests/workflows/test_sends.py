@@ -145,6 +145,7 @@ def killed_after(steps: int, workflow: object, where: str) -> bool:
             a.stop()
 
 
+@pytest.mark.slow(quick=["0-run-plain", "1-run-async", "2-actor-plain", "3-actor-async"])
 @BOTH
 @pytest.mark.parametrize("where", ["run", "actor"])
 @pytest.mark.parametrize("part", range(4))
