@@ -143,9 +143,7 @@ def cancel(run: str, url: str, as_json: bool) -> None:
 
     with opened(url, "write") as store:
         done = of(store).cancel(run, pack(CancelRun(), 1000))
-    told({"run": run, "cancelled": done}, as_json, f"run {run} {'is to end' if done else 'is over'}")
-    if not done:
-        raise click.exceptions.Exit(1)
+    told_whether(run, as_json, "cancelled", "is to end" if done else "is over", is_done=done)
 
 
 @runs.command()
@@ -155,9 +153,7 @@ def pause(run: str, url: str, as_json: bool) -> None:
     """Have a run begin nothing more until it is resumed: steps that are under way end, and are recorded."""
     with opened(url, "write") as store:
         done = of(store).pause(run)
-    told({"run": run, "paused": done}, as_json, f"run {run} {'is to pause' if done else 'is over'}")
-    if not done:
-        raise click.exceptions.Exit(1)
+    told_whether(run, as_json, "paused", "is to pause" if done else "is over", is_done=done)
 
 
 @runs.command()
@@ -167,9 +163,7 @@ def resume(run: str, url: str, as_json: bool) -> None:
     """Have a run go on that is paused; or tried again, if it is parked, by a process that knows its workflow."""
     with opened(url, "write") as store:
         done = of(store).resume(run)
-    told({"run": run, "resumed": done}, as_json, f"run {run} {'goes on' if done else 'is neither paused nor parked'}")
-    if not done:
-        raise click.exceptions.Exit(1)
+    told_whether(run, as_json, "resumed", "goes on" if done else "is neither paused nor parked", is_done=done)
 
 
 @runs.command(short_help="Have a failed run go on.")
@@ -196,6 +190,13 @@ def fork(run: str, new: str, step: str | None, url: str, as_json: bool) -> None:
     with opened(url, "write") as store:
         of(store).fork(run, step, new)
     told({"run": run, "fork": new}, as_json, f"run {new} goes on as a copy of {run}")
+
+
+def told_whether(run: str, as_json: bool, field: str, what: str, *, is_done: bool) -> None:
+    """Tell the answer of a run to a wish; the exit code is 1 if it is no."""
+    told({"run": run, field: is_done}, as_json, f"run {run} {what}")
+    if not is_done:
+        raise click.exceptions.Exit(1)
 
 
 def of(store: Any) -> StoredRuns:

@@ -27,6 +27,7 @@ from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ATTEMPT, READY, RunRecord
 from actorflow.workflows.workflow import WORKFLOWS
 from tests.outcomes.faulty import faults
+from tests.workflows.test_kills import sleeps_through
 
 from . import tasks
 from .dag_model import Model, random_nodes
@@ -181,19 +182,6 @@ def test_a_run_goes_on_wherever_its_system_is_killed():
                     b.stop()
                     a.stop()
     assert died > 40
-
-
-def sleeps_through(system: VirtualSystem, seconds: float, steps: int) -> bool:
-    """Let time pass, or so many steps; say which came first."""
-    scheduler = system.scheduler.world
-    limit, scheduler.step_limit = scheduler.step_limit, steps
-    try:
-        system.sleep(seconds)
-    except af.StuckError:
-        return False
-    finally:
-        scheduler.step_limit = limit
-    return True
 
 
 @pytest.mark.parametrize("some", [range(at, min(at + 8, SEEDS)) for at in range(0, SEEDS, 8)], ids=str)

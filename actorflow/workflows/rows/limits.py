@@ -74,10 +74,12 @@ def promote_all(transaction: Transaction, workflow: str, now: float) -> None:
         promote(transaction, workflow, key, now)
 
 
-def promote(transaction: Transaction, workflow: str, key: str, now: float) -> None:
-    """Let runs of one key go on."""
+def promote(transaction: Transaction, workflow: str, key: str, now: float, *, has_freed: bool = False) -> None:
+    """Let runs of one key go on, one of whose runs may have freed its slot."""
     place = place_of(workflow)
     row = RunKey(transaction, place, key, limits_of(transaction, place), now)
+    if has_freed:
+        row.free_slot(begun=True)
     row.promote()
     row.write()
 
@@ -103,15 +105,7 @@ def enter(transaction: Transaction, workflow: str, key: str, now: float, limit: 
 
 def free(transaction: Transaction, workflow: str, key: str, now: float) -> None:
     """Give the slot of a run that is over to the next, at the end of the commit."""
-
-    def act() -> None:
-        place = place_of(workflow)
-        row = RunKey(transaction, place, key, limits_of(transaction, place), now)
-        row.free_slot(begun=True)
-        row.promote()
-        row.write()
-
-    transaction.last((place_of(workflow),), act)
+    transaction.last((place_of(workflow),), partial(promote, transaction, workflow, key, now, has_freed=True))
 
 
 def enter_again(transaction: Transaction, row: Row | None, now: float) -> bool:
