@@ -25,7 +25,8 @@ from actorflow.workflows.stored_runs import plain
 from actorflow.workflows.workflow import AnyWorkflow
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Row, Transaction
+    from actorflow.store.transaction import Transaction
+    from actorflow.workflows.rows.records import RunRow
 
 PATIENCE: Final = 60.0  # virtual seconds for code that hears of no record any more
 DEAD: Final = "replay"  # the node that had the run
@@ -187,7 +188,7 @@ def difference_of(workflow: AnyWorkflow, recorded: ExportedRun, doubts: Doubts) 
             one.closed.get(timeout=PATIENCE)
         except AskTimeout:
             return difference_of_wait(one)
-        row = system.store.read(lambda tx: tx.one("runs.get", {"name": recorded.id}))
+        row = system.store.read(lambda tx: ledger.find(tx, recorded.id))
         return one.misfits or difference_of_end(recorded, row)
 
 
@@ -212,16 +213,16 @@ def difference_of_wait(body: ReplayedBody) -> ActorflowError | None:
     return NonDeterministic("the end of the run", f"a wait for {waits}")
 
 
-def difference_of_end(recorded: ExportedRun, row: Row | None) -> ActorflowError | None:
+def difference_of_end(recorded: ExportedRun, row: RunRow | None) -> ActorflowError | None:
     """Return the difference between the end of a run and that of its replay."""
     if row is None or not recorded.is_whole:
         return None
-    if row[TURN] != recorded.turn:
+    if row.turn != recorded.turn:
         return NonDeterministic(f"the end of the run, which is {recorded.status}", "a new turn, by af.continue_as_new")
-    if row[STATUS] != recorded.status:
-        why = "" if row[ERROR] is None else f": {read_error(row[ERROR])[0]}"
-        return NonDeterministic(f"the end of the run, which is {recorded.status}", f"another: {row[STATUS]}{why}")
-    output, error = plain(row[OUTPUT]), None if row[ERROR] is None else read_error(row[ERROR])[0]
+    if row.status != recorded.status:
+        why = "" if row.error is None else f": {read_error(row.error)[0]}"
+        return NonDeterministic(f"the end of the run, which is {recorded.status}", f"another: {row.status}{why}")
+    output, error = plain(row.output), None if row.error is None else read_error(row.error)[0]
     if output != recorded.output:
         return NonDeterministic(f"the result {text_of(recorded.output)}", f"another one: {text_of(output)}")
     if error != recorded.error:

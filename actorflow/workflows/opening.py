@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Row, Transaction
+    from actorflow.store.transaction import Transaction
+    from actorflow.workflows.rows.records import RunRow
     from actorflow.workflows.run import Run
 
 
@@ -144,17 +145,16 @@ def check_same(home: Any, new: NewRun) -> None:
     Raises:
         DefinitionError: it is of another workflow, or of other arguments.
     """
-    row = home.store.read(lambda tx: tx.one("runs.get", {"name": new.name}))
-    if row is not None and (row[2] != new.workflow or not is_input(row, new.input)):
-        why = f"a run of {row[2]}" if row[2] != new.workflow else "one with other arguments"
+    row = home.store.read(lambda tx: ledger.find(tx, new.name))
+    if row is not None and (row.workflow != new.workflow or not is_input(row, new.input)):
+        why = f"a run of {row.workflow}" if row.workflow != new.workflow else "one with other arguments"
         msg = f"run {new.name!r} is there already, and is {why}: give the new one another id"
         raise DefinitionError(msg)
 
 
-def is_input(row: Row, given: bytes) -> bool:
+def is_input(row: RunRow, given: bytes) -> bool:
     """Say whether a run was started with these arguments; of one that was removed, their digest is left."""
-    stored: bytes = row[keeping.INPUT]
-    return stored == (keeping.digest_of(given) if row[keeping.STATE] == keeping.REMOVED else given)
+    return row.input == (keeping.digest_of(given) if row.state == keeping.REMOVED else given)
 
 
 def get_run(home: Any, id: str) -> Run[Any]:

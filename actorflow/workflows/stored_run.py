@@ -33,7 +33,7 @@ from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
-from actorflow.workflows.rows.sending import RunOver, is_of_dag, missing, put
+from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo, history_of
 from actorflow.workflows.signals import CancelRun
 from actorflow.workflows.workflow import WORKFLOWS, AnyWorkflow
@@ -47,10 +47,9 @@ if TYPE_CHECKING:
     from actorflow.workflows.dag.looks import DagLooks
     from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import Identity, RunRecord
+    from actorflow.workflows.rows.records import Identity, RunRecord, RunRow
     from actorflow.workflows.run import RunStatus
 
-WORKFLOW, STATUS, ERROR, STARTED, ENDED = 2, 8, 16, 19, 20  # columns of "runs.get"
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -77,19 +76,19 @@ class StoredRun(Run[R_co]):
     def steps(self) -> list[StepInfo]:
         """The steps that are over, in the order in which the body has heard of them."""
         row = self._row()
-        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        records = self._store.read(lambda tx: ledger.records(tx, row.id))
         looks = self._looks(row, records)
         return list(steps_of(records)) if looks is None else looks.steps()
 
-    def _looks(self, row: Row, records: list[RunRecord]) -> DagLooks | None:
+    def _looks(self, row: RunRow, records: list[RunRecord]) -> DagLooks | None:
         """Return the nodes of a run of a DAG; None: of a workflow, or of a DAG that is not known here as it was."""
         body: Any = self._node.bodies.get(self.id)
         if body is not None and body.workflow.is_dag and not body.is_over:
             return body.looks  # type: ignore[no-any-return]
-        flow: Any = WORKFLOWS.get(row[WORKFLOW])
+        flow: Any = WORKFLOWS.get(row.workflow)
         if flow is None or not flow.is_dag:
             return None
-        is_cancelled = row[STATUS] == "cancelled"
+        is_cancelled = row.status == "cancelled"
         read, clock = self._waits.read, self._node.scheduler.clock
         return flow.looks(self.id, records, read, clock, is_cancelled=is_cancelled)  # type: ignore[no-any-return]
 
@@ -97,9 +96,9 @@ class StoredRun(Run[R_co]):
     def history(self) -> list[RunEvent]:
         """The events of the run so far, as its records have them, oldest first."""
         row = self._row()
-        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        records = self._store.read(lambda tx: ledger.records(tx, row.id))
         looks = self._looks(row, records)
-        events = [] if row[STARTED] is None else [RunEvent("started", self.id, None, row[STARTED])]
+        events = [] if row.started is None else [RunEvent("started", self.id, None, row.started)]
         events += () if looks is None else history_of(self.id, looks.steps())
         for record in records:
             if looks is None and record.kind not in NO_STEP:
@@ -109,9 +108,9 @@ class StoredRun(Run[R_co]):
                 kind, detail = event_of(record)
                 events.append(RunEvent(kind, self.id, name, record.at, detail))
         events.sort(key=lambda event: event.time)
-        if row[ENDED] is not None:
-            detail = None if row[ERROR] is None else read_error(row[ERROR])[0]
-            events.append(RunEvent(row[STATUS], self.id, None, row[ENDED], detail))
+        if row.ended is not None:
+            detail = None if row.error is None else read_error(row.error)[0]
+            events.append(RunEvent(row.status, self.id, None, row.ended, detail))
         return events
 
     def timeline(self) -> Timeline:
@@ -130,9 +129,9 @@ class StoredRun(Run[R_co]):
         )
         return subscription
 
-    def _row(self) -> Row:
-        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
-        if row is None or row[keeping.STATE] == keeping.REMOVED:
+    def _row(self) -> RunRow:
+        row = self._store.read(lambda tx: ledger.find(tx, self.id))
+        if row is None or row.state == keeping.REMOVED:
             raise self._missing()
         return row
 
@@ -200,10 +199,10 @@ class StoredRun(Run[R_co]):
         flow = WORKFLOWS.get(workflow)
         if status != "cancelled" and (flow is None or flow.is_dag):
             row = self._row()
-            looks = self._looks(row, self._store.read(lambda tx: ledger.records(tx, row[0])))
+            looks = self._looks(row, self._store.read(lambda tx: ledger.records(tx, row.id)))
             if looks is not None:
                 return looks.outcome()  # type: ignore[no-any-return]
-            if status == "completed" and is_of_dag(row):
+            if status == "completed" and row.is_of_dag:
                 raise DefinitionError(
                     f"run {self.id} is of the DAG {workflow}, which is not known here as it was: import its module"
                 )
@@ -232,7 +231,7 @@ class StoredRun(Run[R_co]):
             if row is None:
                 return  # its start is a part of this commit, or there is none: that is told there
             flow = WORKFLOWS.get(row[3])
-        if is_of_dag(self._row()) if flow is None else flow.is_dag:
+        if self._row().is_of_dag if flow is None else flow.is_dag:
             raise DefinitionError(f"run {self.id} is of a DAG, which {why}")
 
     def _tell(self, value: object, id: str | None) -> bool:
@@ -346,7 +345,7 @@ class StoredRun(Run[R_co]):
         check_type("id", id, str | None)
         check_text("id", id)
         check_type("step", step, str | None)
-        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
+        row = self._store.read(lambda tx: ledger.find(tx, self.id))
         if row is None:
             raise self._missing()
         node = self._node

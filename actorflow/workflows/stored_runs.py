@@ -23,7 +23,7 @@ from actorflow.workflows.workflow import AnyWorkflow
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Row
+    from actorflow.workflows.rows.records import RunRow
 
 STATUSES: Final = ("queued", "running", "paused", "parked", "completed", "failed", "cancelled")
 
@@ -107,14 +107,14 @@ class StoredRuns:
 
     # --- one run -----------------------------------------------------------------------------------------------------
 
-    def row(self, id: str) -> Row:
+    def row(self, id: str) -> RunRow:
         """Return the row of a run.
 
         Raises:
             DefinitionError: there is no such run.
         """
-        row = self._store.read(lambda tx: tx.one("runs.get", {"name": id}))
-        if row is None or row[keeping.STATE] == keeping.REMOVED:
+        row = self._store.read(lambda tx: ledger.find(tx, id))
+        if row is None or row.state == keeping.REMOVED:
             raise missing(id, self._store)
         return row
 
@@ -125,14 +125,13 @@ class StoredRuns:
             DefinitionError: there is no such run.
         """
         row = self.row(id)
-        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        records = self._store.read(lambda tx: ledger.records(tx, row.id))
         return {
-            **dict(zip(COLUMNS, row[1:], strict=False)),
-            "input": plain(row[keeping.INPUT]),
-            "output": plain(row[keeping.OUTPUT]),
-            "error": text_in(row[keeping.ERROR]),
-            "turn": row[TURN],
-            "seed": row[SEED],
+            "id": row.name,
+            **{column: value for column, value in row._asdict().items() if column not in INNER},
+            "input": plain(row.input),
+            "output": plain(row.output),
+            "error": text_in(row.error),
             "records": [
                 {
                     **asdict(record),
@@ -204,13 +203,7 @@ class StoredRuns:
         trying_again.fork_now(self._store, row, new, step)
 
 
-COLUMNS: Final = (
-    *("id", "workflow", "version", "hash", "parent", "parent_step", "state", "status", "priority", "key", "deadline"),
-    *("owner", "epoch", "input", "output", "error", "reason", "created", "started", "ended"),
-)
-
-
-TURN, SEED = 22, 23  # columns of `runs.get`
+INNER: Final = {"id", "name", "on_close", "slot"}  # columns that an export leaves out, or has by another name
 
 
 def plain(stored: bytes | None) -> Any:

@@ -28,6 +28,7 @@ from actorflow.workflows.rows.records import ATTEMPT, READY, RunRecord
 from actorflow.workflows.workflow import WORKFLOWS
 from tests.outcomes.faulty import faults
 from tests.workflows.test_kills import sleeps_through
+from tests.workflows.test_unknown import insist
 
 from . import tasks
 from .dag_model import Model, random_nodes
@@ -203,15 +204,6 @@ def test_a_run_ends_right_whatever_becomes_of_its_commits(some, caplog):
                 run = system.get_run(f"run-{n}")
                 assert ended(run) == "failed", (seed, n)
                 assert told(run) == whole, (seed, n)
-
-
-def insist(system: VirtualSystem, act: Any) -> Any:
-    """Do it until the store takes it, as a user does who has an id."""
-    while True:
-        try:
-            return act()
-        except af.StoreError:
-            system.sleep(1)
 
 
 # --- what follows from what is stored ---------------------------------------------------------------------------------

@@ -20,13 +20,13 @@ from actorflow.workflows.signals import QueryRun
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Row, Transaction
+    from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.exposed import Answer
     from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.rows.records import RunRow
 
 AGAIN_SECONDS: Final = 0.05  # until a run is asked again that is elsewhere by now
 LOOK_SECONDS: Final = 1.0  # between two looks whether the run is still in the process that was asked
-WORKFLOW, STATUS = 2, 8  # columns of "runs.get"
 
 
 def ask(node: RunNode, run: str, name: str, timeout: float) -> Any:
@@ -63,35 +63,50 @@ def ask(node: RunNode, run: str, name: str, timeout: float) -> Any:
     raise late(run, timeout)
 
 
-def row_of(node: RunNode, run: str) -> Row:
+def row_of(node: RunNode, run: str) -> RunRow:
     """Return the row of a run.
 
     Raises:
         DefinitionError: there is none; or it is parked or paused, and its workflow is not known here.
     """
-    row: Row | None = node.store.read(lambda tx: tx.one("runs.get", {"name": run}))
-    if row is None or row[keeping.STATE] == keeping.REMOVED:
+    row: RunRow | None = node.store.read(lambda tx: ledger.find(tx, run))
+    if row is None or row.state == keeping.REMOVED:
         raise missing(run, node.store)
-    if row[keeping.STATE] in {PARKED, OVER} and row[WORKFLOW] not in WORKFLOWS:
+    if row.state in {PARKED, OVER} and row.workflow not in WORKFLOWS:
         msg = (
-            f"run {run} is {row[STATUS]}, and its workflow {row[WORKFLOW]} is not known here: import its module, and "
+            f"run {run} is {row.status}, and its workflow {row.workflow} is not known here: import its module, and "
             "its records are replayed for the query"
         )
         raise DefinitionError(msg)
     return row
 
 
-def is_read_here(row: Row) -> bool:
+def is_read_here(row: RunRow) -> bool:
     """Say whether the records of a run are replayed here for a query: nobody has it, and its code is known."""
-    return row[keeping.STATE] != OWNED and row[WORKFLOW] in WORKFLOWS
+    return row.state != OWNED and row.workflow in WORKFLOWS
 
 
-def replayed(node: RunNode, row: Row, name: str, timeout: float) -> Answer:
+def replayed(node: RunNode, row: RunRow, name: str, timeout: float) -> Answer:
     """Replay the records of a run, and have it answer."""
-    records = node.store.read(lambda tx: ledger.records(tx, row[0]))
-    begun: Any = row[19] or node.now()
-    columns = (*row[:7], *row[9:12], row[13], row[keeping.INPUT], row[18], begun, *row[22:24])
-    run = ClaimedRun(*columns)
+    records = node.store.read(lambda tx: ledger.records(tx, row.id))
+    run = ClaimedRun(
+        row.id,
+        row.name,
+        row.workflow,
+        row.version,
+        row.hash,
+        row.parent,
+        row.parent_step,
+        row.priority,
+        row.key,
+        row.deadline,
+        row.epoch,
+        row.input,
+        row.created,
+        row.started or node.now(),
+        row.turn,
+        row.seed,
+    )
     replayer = node.home.spawn(child(Replayer, node, run, records))
     try:
         return replayer.call(Replayer.query, name).get(timeout=timeout)  # type: ignore[no-any-return]
@@ -124,7 +139,7 @@ def by_mail(node: RunNode, run: str, name: str, timeout: float) -> Any:
         while (left := until - clock.monotonic()) > 0:
             with contextlib.suppress(AskTimeout):
                 return future.get(timeout=min(left, LOOK_SECONDS))
-            if row_of(node, run)[keeping.STATE] in {PARKED, OVER}:
+            if row_of(node, run).state in {PARKED, OVER}:
                 raise _Moved
         raise late(run, timeout)
     finally:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun
 
-# Columns of `runs.get`.
-WORKFLOW, PARENT, PARENT_STEP, STATE, STATUS, OWNER, OUTPUT, ERROR = 2, 5, 6, 7, 8, 12, 15, 16
-
 
 def post(transaction: Transaction, node: RunNode, letter: Letter, id: str | None = None) -> None:
     """Put mail to a run that is not over, and have it heard of once that is committed."""
@@ -105,9 +102,9 @@ def end_unbegun(transaction: Transaction, node: RunNode, name: str) -> bool:
     if not end_before_begin(transaction, values):
         return False
     transaction.after_commit(node.look)  # another may have its slot now
-    row = transaction.one("runs.get", {"name": name})
-    if row is not None and row[PARENT] is not None:
-        child = NewRun(name, row[WORKFLOW], b"", parent=row[PARENT], parent_step=row[PARENT_STEP])
+    row = ledger.find(transaction, name)
+    if row is not None and row.parent is not None:
+        child = NewRun(name, row.workflow, b"", parent=row.parent, parent_step=row.parent_step)
         tell_parent(transaction, node, child, "cancelled", None, values["error"])
     return True
 
@@ -135,7 +132,7 @@ class ChildMember(RunMember):
         run = body.run
         if transaction.one("runs.is_owned", {"id": run.id, "owner": node.id, "epoch": run.epoch}) is None:
             raise ledger.lost(run)
-        row = transaction.one("runs.get", {"name": step.name})
+        row = ledger.find(transaction, step.name)
         if row is None and step.is_cancelled:
             self.ended = "cancelled", None, None
         elif row is None:
@@ -143,14 +140,14 @@ class ChildMember(RunMember):
             self.added = ledger.add(transaction, self.new(), node.now(), owner)
             if step.signal is not None:
                 mailboxes.put_once(transaction, node.durable, Letter(address_of(step.name), step.signal), AT_START)
-        elif (row[PARENT], row[PARENT_STEP]) != (run.name, step.place):
+        elif (row.parent, row.parent_step) != (run.name, step.place):
             taken = f"run {step.name!r} is there already, and is no child of this step: give the child another id"
             self.ended = "failed", None, write_error(DefinitionError(taken))
-        elif row[STATE] == OVER:
-            self.ended = row[STATUS], row[OUTPUT], row[ERROR]
+        elif row.state == OVER:
+            self.ended = row.status, row.output, row.error
         elif step.is_cancelled:
             cancel_run(transaction, node, step.name, f"its parent was cancelled ({run.epoch})")
-        self.is_here = row is not None and row[STATE] == OWNED and row[OWNER] == node.id
+        self.is_here = row is not None and row.state == OWNED and row.owner == node.id
 
     def new(self) -> NewRun:
         """Return the child as a row."""

@@ -16,8 +16,6 @@ PART: Final = 1000  # records that one transaction removes
 RUNS: Final = 100  # runs that one transaction removes
 REMOVED: Final = 5  # state of a run of which the id is left
 
-STATE, INPUT, OUTPUT, ERROR = 7, 14, 15, 16  # columns of "runs.get"
-
 
 def remove(transaction: Transaction, now: float, keep_ids: float) -> int:
     """Remove some rows of runs that were kept their time; return how many, 0 once there are none.

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.workflows.rows import limits
 from actorflow.workflows.rows.keeping import KEEP_ENDED
-from actorflow.workflows.rows.records import BEHIND, OWNED, READY, WAITING, ClaimedRun, RunLost, RunRecord, address_of
+from actorflow.workflows.rows.records import (
+    BEHIND,
+    OWNED,
+    READY,
+    WAITING,
+    ClaimedRun,
+    RunLost,
+    RunRecord,
+    RunRow,
+    address_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,6 +122,12 @@ def claim(transaction: Transaction, workflows: Sequence[str], owner: str, now: f
         claimed += [ClaimedRun(*row) for row in rows]
     claimed.sort(key=lambda run: (run.priority, run.id))
     return claimed
+
+
+def find(transaction: Transaction, name: str) -> RunRow | None:
+    """Return the row of a run; None: there is none, or it was dropped after its time."""
+    row = transaction.one("runs.get", {"name": name})
+    return None if row is None else RunRow(*row)
 
 
 def owned(transaction: Transaction, owner: str) -> list[ClaimedRun]:

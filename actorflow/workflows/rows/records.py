@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from actorflow.durable.rows.answers import RUN
 from actorflow.errors import NonDeterministic
@@ -56,6 +56,41 @@ FINAL: Final = frozenset({"completed", "failed", "cancelled"})
 
 class RunLost(MemberRefused):
     """Another node has taken the run over; nothing of this commit is there."""
+
+
+class RunRow(NamedTuple):
+    """A run, as its row has it: the columns of the statement "runs.get", in their order."""
+
+    id: int
+    name: str
+    workflow: str
+    version: str | None
+    hash: str | None
+    parent: str | None
+    parent_step: str | None
+    state: int
+    status: str
+    priority: int
+    key: str | None
+    deadline: float | None
+    owner: str | None
+    epoch: int
+    input: bytes
+    output: bytes | None
+    error: bytes | None
+    reason: str | None
+    created: float
+    started: float | None
+    ended: float | None
+    on_close: str | None
+    turn: int
+    seed: str | None
+    slot: str | None
+
+    @property
+    def is_of_dag(self) -> bool:
+        """Whether the run is of a DAG, which may not be known here."""
+        return self.input.startswith(b'{"dag":')
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError, RunCancelled
 from actorflow.store.error_json import write_error
-from actorflow.workflows.rows import limits
+from actorflow.workflows.rows import ledger, limits
 from actorflow.workflows.rows.keeping import KEEP_ENDED
 from actorflow.workflows.rows.pausing import end_pause
 from actorflow.workflows.rows.records import FINAL, address_of
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from actorflow.durable.rows.ledger import LedgerContext
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Row, Transaction
-
-INPUT: Final = 14  # column of "runs.get"
+    from actorflow.store.transaction import Transaction
 
 
 class RunOver(DefinitionError):
@@ -86,20 +84,16 @@ def send_stored(
     now = store.now()
 
     def end_unbegun(transaction: Transaction) -> bool:
-        row = transaction.one("runs.get", {"name": run})
-        is_child = row is not None and row[5] is not None  # its parent is to hear of its end
+        row = ledger.find(transaction, run)
+        is_child = row is not None and row.parent is not None  # its parent is to hear of its end
         return not is_child and end_before_begin(transaction, cancelled_at(run, now))
 
-    if not is_cancel and is_of_dag(store.read(lambda tx: tx.one("runs.get", {"name": run}))):
+    row = None if is_cancel else store.read(lambda tx: ledger.find(tx, run))
+    if row is not None and row.is_of_dag:
         raise DefinitionError(f"run {run} is of a DAG, which waits for no signals: a workflow does")
     if not store.write(lambda tx: put(tx, context, run, letter, marked, end_unbegun if is_cancel else None)):
         raise missing(run, store)
     return letter.is_put
-
-
-def is_of_dag(row: Row | None) -> bool:
-    """Say whether a row of "runs.get" is of a run of a DAG, whether that is known here or not."""
-    return row is not None and bool(row[INPUT].startswith(b'{"dag":'))
 
 
 def end_before_begin(transaction: Transaction, values: dict[str, Any]) -> bool:

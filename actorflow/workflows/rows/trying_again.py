@@ -25,11 +25,8 @@ from actorflow.workflows.rows.records import (
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Row, Transaction
-    from actorflow.workflows.rows.records import Identity, RunRecord
-
-# Columns of `runs.get`.
-STATE, STATUS, SLOT = 7, 8, 24
+    from actorflow.store.transaction import Transaction
+    from actorflow.workflows.rows.records import Identity, RunRecord, RunRow
 
 
 def retry(transaction: Transaction, name: str, step: str | None, now: float) -> bool:
@@ -41,18 +38,18 @@ def retry(transaction: Transaction, name: str, step: str | None, now: float) -> 
         DefinitionError: it is not over, or has completed and no step was given, or has no such step.
     """
     transaction.one("runs.lock", {"name": name})
-    row = transaction.one("runs.get", {"name": name})
-    if row is None or row[STATE] not in {BEHIND, READY, 1, 2, PARKED, OVER}:
+    row = ledger.find(transaction, name)
+    if row is None or row.state not in {BEHIND, READY, 1, 2, PARKED, OVER}:
         return False
-    if row[STATUS] != "parked" and (row[STATUS] not in FINAL or (row[STATUS] == "completed" and step is None)):
+    if row.status != "parked" and (row.status not in FINAL or (row.status == "completed" and step is None)):
         cure = (
             "name the step from which it is to go on"
-            if row[STATUS] == "completed"
-            else ("resume it" if row[STATUS] == "paused" else "wait for its end, or cancel it")
+            if row.status == "completed"
+            else ("resume it" if row.status == "paused" else "wait for its end, or cancel it")
         )
-        msg = f"run {name} is {row[STATUS]}: {cure}"
+        msg = f"run {name} is {row.status}: {cure}"
         raise DefinitionError(msg)
-    todo = [(row[0], name, step, False)]
+    todo = [(row.id, name, step, False)]
     while todo:
         run, this, at, anew = todo.pop()
         records = ledger.records(transaction, run)
@@ -120,16 +117,25 @@ def place_of(name: str, records: list[RunRecord], step: str | None) -> int:
     raise DefinitionError(msg)
 
 
-def fork_now(store: Store, row: Row, name: str, step: str | None) -> None:
+def fork_now(store: Store, row: RunRow, name: str, step: str | None) -> None:
     """Add a copy of a run that goes on from a step, or from its begin, under another name.
 
     Raises:
         DefinitionError: the run has no such step, or the name is taken.
     """
-    seed, started = (row[23] or f"{row[1]} {row[18]}", row[19]) if step is not None else (None, None)
-    turn = row[22] if step is not None else 0
+    seed, started = (row.seed or f"{row.name} {row.created}", row.started) if step is not None else (None, None)
+    turn = row.turn if step is not None else 0
     new = NewRun(
-        name, row[2], row[14], row[3], row[4], priority=row[9], key=row[10], seed=seed, turn=turn, started=started
+        name,
+        row.workflow,
+        row.input,
+        row.version,
+        row.hash,
+        priority=row.priority,
+        key=row.key,
+        seed=seed,
+        turn=turn,
+        started=started,
     )
     now, node = store.now(), store.node.id
     if not store.write(lambda tx: fork(tx, row, new, step, now, node)):
@@ -137,20 +143,20 @@ def fork_now(store: Store, row: Row, name: str, step: str | None) -> None:
         raise DefinitionError(msg)
 
 
-def fork(transaction: Transaction, row: Row, new: NewRun, step: str | None, now: float, node: str) -> bool:
+def fork(transaction: Transaction, row: RunRow, new: NewRun, step: str | None, now: float, node: str) -> bool:
     """Add a run that has the records of another before a step, and goes on from there; False if its name is taken.
 
     Raises:
         DefinitionError: the run has no such step.
     """
-    records = ledger.records(transaction, row[0])
-    kept = kept_of(row[1], records, step) if step is not None else []
+    records = ledger.records(transaction, row.id)
+    kept = kept_of(row.name, records, step) if step is not None else []
     run = ledger.add(transaction, new, now, node)
     if run is None:
         return False
     ledger.append(transaction, run, node, kept)
     ledger.let_go(transaction, run, node, READY, "queued")
-    if row[SLOT] is not None:
-        transaction.run("runs.set_slot", {"id": run.id, "slot": row[SLOT]})
-        limits.enter(transaction, run.workflow, row[SLOT], now)
+    if row.slot is not None:
+        transaction.run("runs.set_slot", {"id": run.id, "slot": row.slot})
+        limits.enter(transaction, run.workflow, row.slot, now)
     return True
