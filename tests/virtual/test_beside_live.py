@@ -98,21 +98,33 @@ def test_a_handler_in_virtual_time_that_asks_a_live_actor_is_told_the_cure(way):
         assert system.now == 0
 
 
+class ServesAfterAFile(af.Actor):
+    """Answers once a file is there: a gate that stands between processes, too."""
+
+    def on_receive(self, gate):
+        deadline = time.monotonic() + 60
+        while not gate.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
 class Parent(af.Actor):
     def child(self):
-        return self.ctx.spawn(Server)
+        return self.ctx.spawn(ServesAfterAFile)
 
 
 @pytest.mark.slow  # a process starts
-def test_a_handler_in_virtual_time_that_asks_an_actor_below_a_live_host_is_told_the_cure():
+def test_a_handler_in_virtual_time_that_asks_an_actor_below_a_live_host_is_told_the_cure(tmp_path):
+    gate = tmp_path / "gate"
     with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
         parent = live.spawn(af.child(Parent).options(host=af.Process()))
         child = parent.call(Parent.child).get(timeout=60)
         waiter = system.spawn(Waiter)
-        asked = waiter.call(Waiter.get, lambda: child.ask(1, block=False))
+        # An answer that is there before the wait would be taken, and rightly: the gate keeps it back.
+        asked = waiter.call(Waiter.get, lambda: child.ask(gate, block=False))
         cure = f"{waiter.path} is in virtual time and waits for {child.path} of a live system, .*: have both in one"
         with pytest.raises(af.DefinitionError, match=cure):
             asked.get(timeout=100)
+        gate.touch()
 
 
 def test_a_handler_in_virtual_time_takes_a_live_answer_that_is_there():
