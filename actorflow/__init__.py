@@ -59,6 +59,10 @@ from actorflow.process.pool.stats import PoolStats, RunningTask, WorkerStats
 from actorflow.supervision.supervisor import ChildState, Supervisor
 
 if TYPE_CHECKING:
+    from actorflow.events.envelope import Envelope
+    from actorflow.events.event import event, upcast
+    from actorflow.events.handlers import on
+    from actorflow.events.unreadable import UnknownEvent, UpcastFailed
     from actorflow.machine.definition.chart import Chart
     from actorflow.machine.rules import History, State
     from actorflow.machine.running.interpreter import Interpreter
@@ -109,6 +113,7 @@ __all__ = [
     "DeadLetter",
     "DeadlockError",
     "DefinitionError",
+    "Envelope",
     "Future",
     "History",
     "HostDied",
@@ -160,16 +165,20 @@ __all__ = [
     "ThreadLimit",
     "Timer",
     "TransitionRefused",
+    "UnknownEvent",
     "Unload",
+    "UpcastFailed",
     "WorkerStats",
     "as_completed",
     "branch",
     "child",
     "continue_as_new",
     "current",
+    "event",
     "expose",
     "gather",
     "now",
+    "on",
     "open_store",
     "patched",
     "queue",
@@ -178,6 +187,7 @@ __all__ = [
     "sleep",
     "task",
     "timer",
+    "upcast",
     "uuid",
     "wait",
     "workflow",
@@ -188,6 +198,12 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 
 # Imported at first use: machines take 15 ms, and each child process would pay them.
 LATER: Final = {
+    "Envelope": "actorflow.events.envelope",
+    "event": "actorflow.events.event",
+    "on": "actorflow.events.handlers",
+    "upcast": "actorflow.events.event",
+    "UnknownEvent": "actorflow.events.unreadable",
+    "UpcastFailed": "actorflow.events.unreadable",
     "Job": "actorflow.queues.job",
     "Limit": "actorflow.queues.limits",
     "Queue": "actorflow.queues.queue",

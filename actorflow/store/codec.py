@@ -119,6 +119,24 @@ def encode_call(args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> tup
     return encode([list(args), kwargs], what), False
 
 
+def encode_fields(value: object, what: str = "value") -> bytes:
+    """Return the fields of a dataclass or Struct as JSON, without the name of its class.
+
+    Raises:
+        PayloadError: a field cannot be stored; the text names its path, beginning with `what`.
+    """
+    kind = type(value)
+    try:
+        names = _names_in_dict(kind)  # type: ignore[arg-type]  # a class has a hash
+        if names is not None and list(own := value.__dict__) == names and is_plain(own, 0):
+            return encode_json(own)
+        return encode_json(_plain_fields(value, kind, what, 0))
+    except (PayloadError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # as in `encode`
+        raise unreadable(f"{what} cannot be stored", error) from error
+
+
 def check_size(data: bytes | None, what: str, limit: int) -> None:
     """Refuse data that is too big for a store.
 
@@ -271,6 +289,11 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
         check_fields_hold_all(value, [], path)
         items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
         return {"$named": [name_of(kind, path), items]}
+    fields = _plain_fields(value, kind, path, depth)
+    return {"$type": name_of(kind, path), "fields": fields}
+
+
+def _plain_fields(value: Any, kind: type, path: str, depth: int) -> dict[str, Any]:
     if dataclasses.is_dataclass(kind):
         names = _names_of_fields(kind)
         if names is None:
@@ -285,8 +308,7 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
         )
         raise PayloadError(msg)
     check_fields_hold_all(value, names, path)
-    fields = {name: to_plain(_attribute(value, name, path), f"{path}.{name}", depth + 1) for name in names}
-    return {"$type": name_of(kind, path), "fields": fields}
+    return {name: to_plain(_attribute(value, name, path), f"{path}.{name}", depth + 1) for name in names}
 
 
 @functools.lru_cache(1024)

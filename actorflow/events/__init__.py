@@ -1,0 +1,6 @@
+"""Events: facts that services tell each other. In the order to read them.
+
+`topics` (patterns of names), `unreadable` (errors of stored events), `event` (names, versions and upcasters of event
+classes), `envelope` (an event with its id, source and causes), `hints` (annotations of handlers), `handlers` (the table
+of a class's handlers).
+"""

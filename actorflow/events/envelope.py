@@ -1,0 +1,39 @@
+"""Envelope: an event on its way, with its id, its source and its causes."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any, Final
+
+import msgspec
+
+from actorflow.text import text_of
+
+
+class Envelope(msgspec.Struct, frozen=True, eq=False):
+    """An event on its way.
+
+    Attributes:
+        id: of this publication.
+        source: path of the actor that published it; the name of the system for a publication from outside.
+        time: seconds since the epoch, on the system's clock.
+        key: events of one key are handled in order; None: no order.
+        correlation: id of the first event of the conversation.
+        causation: id of the event whose handler published this one; None: none did.
+        event: the event itself.
+    """
+
+    id: str
+    source: str
+    time: float
+    key: str | None
+    correlation: str
+    causation: str | None
+    event: Any
+
+    def __repr__(self) -> str:
+        return f"Envelope(id={self.id!r}, source={self.source!r}, event={text_of(self.event)})"
+
+
+# The envelope whose event is being handled here; set only while one is.
+HANDLED: Final[contextvars.ContextVar[Envelope | None]] = contextvars.ContextVar("actorflow.event", default=None)

@@ -1,0 +1,299 @@
+"""Handlers: the methods under `@af.on`, and the table in which a class of services has them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, Final, Protocol, TypeVar, overload
+
+from actorflow.errors import DefinitionError
+from actorflow.events.event import EventType
+from actorflow.events.hints import (
+    accepted_of,
+    check_events,
+    check_guard,
+    event_parameter,
+    published_of,
+    resolved,
+    takes,
+)
+from actorflow.events.topics import compiled, matches
+from actorflow.text import text_of
+
+E1 = TypeVar("E1")
+E2 = TypeVar("E2")
+E3 = TypeVar("E3")
+E4 = TypeVar("E4")
+S = TypeVar("S")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARKS: Final = "__handles_events__"
+TABLE: Final = "_handler_table"  # in the class itself, so that it goes along with a class that is pickled by value
+NO_NAMES: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class OnMark:
+    """One `@af.on` above a method.
+
+    Attributes:
+        events: classes of events.
+        patterns: patterns of their names.
+        when: the guard.
+    """
+
+    events: tuple[type[Any], ...]
+    patterns: tuple[str, ...]
+    when: Callable[[Any, Any], Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRule:
+    """One way into a handler, as the table of its class has it.
+
+    Attributes:
+        name: the method; an override in a subclass is respected.
+        events: the classes of events that it is for; those of their subclasses, too.
+        patterns: the patterns of names that it is for.
+        when: called with the service and the event, says whether the handler is to run.
+        accepts: the classes that its parameter takes; none: any.
+        published: the classes of events that it returns or yields.
+        many: it gives an iterator of events, not one.
+    """
+
+    name: str
+    events: tuple[type[Any], ...]
+    patterns: tuple[str, ...]
+    when: Callable[[Any, Any], Any] | None
+    accepts: tuple[type[Any], ...]
+    published: tuple[type[Any], ...]
+    many: bool
+
+
+class HandlerTable:
+    """The rules of a class of services, in the order in which they are asked: the class's own, then its bases'.
+
+    Attributes:
+        rules: all of them.
+        events: the classes of events that they are for.
+        patterns: the patterns of names that they are for.
+        published: the classes of events that they publish.
+    """
+
+    __slots__ = ("_chosen", "events", "patterns", "published", "rules")
+
+    def __init__(self, rules: tuple[HandlerRule, ...]) -> None:
+        self.rules = rules
+        self.events = unique(cls for rule in rules for cls in rule.events)
+        self.patterns = unique(pattern for rule in rules for pattern in rule.patterns)
+        self.published = unique(cls for rule in rules for cls in rule.published)
+        self._chosen: dict[type[Any], tuple[HandlerRule, ...]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HandlerTable, (self.rules,)
+
+    def rules_for(self, cls: type[Any]) -> tuple[HandlerRule, ...]:
+        """Return the rules that are asked about events of a class: for it, for its bases, for patterns of its name."""
+        chosen = self._chosen.get(cls)
+        if chosen is None:
+            chosen = self._chosen[cls] = unique(self._rules_for(cls))
+        return chosen
+
+    def _rules_for(self, cls: type[Any]) -> Iterator[HandlerRule]:
+        for base in cls.__mro__:
+            for rule in self.rules:
+                if base in rule.events:
+                    yield rule
+        if any(rule.patterns for rule in self.rules):
+            name = EventType.of(cls).name
+            for rule in self.rules:
+                if takes(rule.accepts, cls) and any(matches(pattern, name) for pattern in rule.patterns):
+                    yield rule
+
+    def find(self, event: object, service: object) -> HandlerRule | None:
+        """Return the first rule for an event whose guard says yes; None: there is none."""
+        for rule in self.rules_for(type(event)):
+            if rule.when is None or rule.when(service, event):
+                return rule
+        return None
+
+
+T = TypeVar("T")
+
+
+def unique(items: Iterator[T]) -> tuple[T, ...]:
+    """Return items without repetitions, in their order."""
+    return tuple(dict.fromkeys(items))
+
+
+# --- declaration -----------------------------------------------------------------------------------------------------
+
+
+class HandlerOf(Protocol[E1]):
+    """A decorator for methods that take an event."""
+
+    def __call__(self, function: Callable[[S, E1], R], /) -> Callable[[S, E1], R]:
+        """Return the method unchanged."""
+        ...
+
+
+@overload
+def on(event: type[E1], /, *, when: Callable[[Any, E1], Any] | None = None) -> HandlerOf[E1]: ...
+@overload
+def on(
+    event: type[E1], event2: type[E2], /, *, when: Callable[[Any, E1 | E2], Any] | None = None
+) -> HandlerOf[E1 | E2]: ...
+@overload
+def on(
+    event: type[E1], event2: type[E2], event3: type[E3], /, *, when: Callable[[Any, E1 | E2 | E3], Any] | None = None
+) -> HandlerOf[E1 | E2 | E3]: ...
+@overload
+def on(
+    event: type[E1],
+    event2: type[E2],
+    event3: type[E3],
+    event4: type[E4],
+    /,
+    *more: type[Any],
+    when: Callable[[Any, Any], Any] | None = None,
+) -> Callable[[F], F]: ...
+@overload
+def on(pattern: str, /, *patterns: str, when: Callable[[Any, Any], Any] | None = None) -> Callable[[F], F]: ...
+def on(*events: Any, when: Callable[[Any, Any], Any] | None = None) -> Any:
+    """Have a method of a service handle events: of these classes and their subclasses, or of names that fit a pattern.
+
+    The annotations of the method say what it takes and what it publishes: what it returns is published, what it
+    yields, too; None is nothing. Of several handlers for one event the first runs whose guard says yes: one for its
+    class before one for a base class, and these before one for a pattern.
+
+    Args:
+        events: classes of events, or patterns: "orders.*" is one part of a name, "orders.**" one or more.
+        when: the guard, called with the service and the event: the handler runs if it says yes.
+
+    Raises:
+        DefinitionError: one of them is no class of events and no pattern, or the guard is no function of two arguments.
+    """
+    where = "@af.on"
+    if not events or any(isinstance(given, FunctionType) for given in events):
+        msg = "@af.on needs the events: @af.on(Placed), @af.on(Placed, Paid) or @af.on('orders.*')"
+        raise DefinitionError(msg)
+    patterns = tuple(given for given in events if isinstance(given, str))
+    classes = tuple(given for given in events if not isinstance(given, str))
+    check_events(classes, where)
+    for pattern in patterns:
+        compiled(pattern)
+    check_guard(when, where)
+
+    def mark(function: Any) -> Any:
+        if not isinstance(function, FunctionType):
+            msg = f"@af.on stands above a method, next to its def; {text_of(function)} is none"
+            raise DefinitionError(msg)
+        earlier: tuple[OnMark, ...] = getattr(function, MARKS, ())
+        setattr(function, MARKS, (OnMark(classes, patterns, when), *earlier))
+        return function
+
+    return mark
+
+
+# --- the table of a class --------------------------------------------------------------------------------------------
+
+
+def handlers_of(cls: type[Any], scope: Mapping[str, Any] = NO_NAMES) -> HandlerTable:
+    """Return the table of a class of services; it is made once.
+
+    Args:
+        cls: the class.
+        scope: names for annotations that the module of a handler does not have.
+
+    Raises:
+        DefinitionError: a handler's annotations are missing, or name what is no event or is not defined; or a handler
+            never runs, since one above takes its events.
+    """
+    table: HandlerTable | None = cls.__dict__.get(TABLE)
+    if table is None:
+        try:
+            table = made_table(cls, scope)
+        except NameError as error:
+            msg = f"{cls.__qualname__}: an annotation of a handler cannot be read: {error}: define it in the module"
+            raise DefinitionError(msg) from error
+        setattr(cls, TABLE, table)
+    return table
+
+
+def try_handlers(cls: type[Any], scope: Mapping[str, Any]) -> None:
+    """Make the table of a class that is being defined, unless an annotation names something that comes later."""
+    try:
+        setattr(cls, TABLE, made_table(cls, scope))
+    except NameError:
+        return
+
+
+def made_table(cls: type[Any], scope: Mapping[str, Any]) -> HandlerTable:
+    """Return a new table of the handlers of a class.
+
+    Raises:
+        NameError: an annotation names something that is not defined yet.
+    """
+    rules = tuple(rule for name, marks in marked(cls).items() for rule in rules_of(cls, name, marks, scope))
+    check_reachable(cls, rules)
+    return HandlerTable(rules)
+
+
+def marked(cls: type[Any]) -> dict[str, tuple[OnMark, ...]]:
+    """Return the marks of a class's handlers by name, its own first; an override without marks keeps those above."""
+    found: dict[str, tuple[OnMark, ...]] = {}
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            marks = getattr(member, MARKS, ()) if isinstance(member, FunctionType) else ()
+            if marks and name not in found:
+                found[name] = marks
+    return found
+
+
+def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mapping[str, Any]) -> Iterator[HandlerRule]:
+    """Return the rules of one handler, checked against its annotations."""
+    function = inspect.getattr_static(cls, name)
+    where = f"handler {cls.__qualname__}.{name}"
+    if not isinstance(function, FunctionType):
+        msg = f"{where} is overridden by {text_of(function)}, which is no method"
+        raise DefinitionError(msg)
+    parameter = event_parameter(function, where)
+    annotated = getattr(inspect.unwrap(function), "__annotations__", {})
+    for needed in (parameter, "return"):
+        if needed not in annotated:
+            what = f"of its parameter {needed!r}" if needed != "return" else "of what it returns: -> None for nothing"
+            msg = f"{where} has no annotation {what}; they say which events it takes and publishes"
+            raise DefinitionError(msg)
+    hints = resolved(function, scope)
+    accepts = accepted_of(hints[parameter])
+    published, many = published_of(function, hints["return"], where)
+    for mark in marks:
+        for event in mark.events:
+            if not takes(accepts, event):
+                taken = " | ".join(taken.__qualname__ for taken in accepts)
+                msg = f"{where} is @af.on({event.__qualname__}), but its parameter {parameter!r} takes {taken}"
+                raise DefinitionError(msg)
+        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many)
+
+
+def check_reachable(cls: type[Any], rules: tuple[HandlerRule, ...]) -> None:
+    """Refuse a handler for a class or a pattern that one above takes without a guard.
+
+    Raises:
+        DefinitionError: there is one.
+    """
+    taken: dict[Any, str] = {}
+    for rule in rules:
+        for key in (*rule.events, *rule.patterns):
+            if key in taken:
+                shown = key.__qualname__ if isinstance(key, type) else text_of(key)
+                msg = (
+                    f"{cls.__qualname__} has two handlers for {shown}: {taken[key]} and {rule.name}, which never runs: "
+                    "give the first a guard, @af.on(..., when=...), or do both in one"
+                )
+                raise DefinitionError(msg)
+            if rule.when is None and not (rule.accepts and key in rule.patterns):
+                taken[key] = rule.name

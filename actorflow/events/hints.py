@@ -1,0 +1,150 @@
+"""Hints: the annotations of a handler, which say the events that it takes and those that it publishes."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from actorflow.errors import DefinitionError
+from actorflow.events.event import check_event_class, is_event_class
+from actorflow.text import text_of
+
+ABC: Final = collections.abc
+MANY: Final = frozenset({ABC.Iterator, ABC.Iterable, ABC.Generator})
+ASYNC_MANY: Final = frozenset({ABC.AsyncIterator, ABC.AsyncIterable, ABC.AsyncGenerator})
+AWAITED: Final = frozenset({ABC.Awaitable, ABC.Coroutine})
+NOTHING: Final = (type(None), typing.NoReturn, typing.Never)
+ANYTHING: Final = (object, Any)
+
+
+def resolved(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the annotations of a function as objects; `scope` has names that its module does not.
+
+    Raises:
+        NameError: one of them names a thing that is not defined, or not yet.
+    """
+    try:
+        return typing.get_type_hints(function)
+    except NameError:
+        if not scope:
+            raise
+        return typing.get_type_hints(function, localns=dict(scope))
+
+
+def parts_of(hint: Any) -> Iterator[Any]:
+    """Return the members of a union, also within unions and aliases; any other annotation is its only member."""
+    if hasattr(hint, "__value__"):  # `type Answer = Paid | Refused` of Python 3.12
+        yield from parts_of(hint.__value__)
+    elif typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        for part in typing.get_args(hint):
+            yield from parts_of(part)
+    else:
+        yield hint
+
+
+def published_of(function: Callable[..., Any], hint: Any, where: str) -> tuple[tuple[type[Any], ...], bool]:
+    """Return the classes of events that a handler publishes, and whether it gives several.
+
+    Raises:
+        DefinitionError: the annotation names something that is no event, or not what the function is.
+    """
+    while hasattr(hint, "__value__"):
+        hint = hint.__value__
+    if typing.get_origin(hint) in AWAITED and typing.get_args(hint):
+        hint = typing.get_args(hint)[-1]
+    origin = typing.get_origin(hint) or hint
+    many = origin in MANY or origin in ASYNC_MANY
+    yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if many and not typing.get_args(hint):
+        msg = f"{where} returns {hint.__name__}: say of which events, such as Iterator[Paid | Refused]"
+        raise DefinitionError(msg)
+    if yields and not many:
+        kind = "AsyncIterator" if inspect.isasyncgenfunction(function) else "Iterator"
+        msg = f"{where} yields, but its annotation is no iterator: write -> {kind}[...] with the events it yields"
+        raise DefinitionError(msg)
+    given = typing.get_args(hint)[0] if many else hint
+    classes: list[type[Any]] = []
+    for part in parts_of(given):
+        if part in NOTHING:
+            continue
+        if not is_event_class(part):
+            shown = part.__qualname__ if isinstance(part, type) else text_of(part)
+            msg = (
+                f"{where} returns {shown}, which is no event: what a handler returns is published, so it returns "
+                "dataclasses or msgspec Structs, or None; several are yielded, -> Iterator[...]"
+            )
+            raise DefinitionError(msg)
+        if part not in classes:
+            classes.append(part)
+    return tuple(classes), many
+
+
+def accepted_of(hint: Any) -> tuple[type[Any], ...]:
+    """Return the classes that a parameter takes; none: any object."""
+    classes: list[type[Any]] = []
+    for part in parts_of(hint):
+        origin = typing.get_origin(part) or part
+        if origin in ANYTHING or not isinstance(origin, type):
+            return ()
+        classes.append(origin)
+    return tuple(classes)
+
+
+def takes(accepted: tuple[type[Any], ...], cls: type[Any]) -> bool:
+    """Say whether a parameter takes objects of a class."""
+    if not accepted:
+        return True
+    try:
+        return issubclass(cls, accepted)
+    except TypeError:  # a protocol that cannot be asked
+        return True
+
+
+def event_parameter(function: Callable[..., Any], where: str) -> str:
+    """Return the name of the parameter that takes the event.
+
+    Raises:
+        DefinitionError: the function cannot be called with `self` and an event.
+    """
+    signature = inspect.signature(function)
+    try:
+        signature.bind(None, None)
+    except TypeError as mismatch:
+        msg = f"{where}{signature} takes other arguments than (self, event)"
+        raise DefinitionError(msg) from mismatch
+    parameters = list(signature.parameters.values())
+    return parameters[min(1, len(parameters) - 1)].name
+
+
+def check_guard(when: object, where: str) -> None:
+    """Refuse a guard that cannot be called with the service and an event.
+
+    Raises:
+        DefinitionError: it is no function of two arguments, or an async one.
+    """
+    if when is None:
+        return
+    if not callable(when) or inspect.iscoroutinefunction(when):
+        msg = f"{where}: when={text_of(when)}: give a plain function of the service and the event"
+        raise DefinitionError(msg)
+    try:
+        inspect.signature(when).bind(None, None)
+    except ValueError:  # of C, which has no signature
+        return
+    except TypeError as mismatch:
+        msg = f"{where}: when={text_of(when)} takes other arguments than the service and the event"
+        raise DefinitionError(msg) from mismatch
+
+
+def check_events(events: tuple[object, ...], where: str) -> None:
+    """Refuse objects that are no classes of events.
+
+    Raises:
+        DefinitionError: one of them is something else.
+    """
+    for cls in events:
+        check_event_class(cls, where)
