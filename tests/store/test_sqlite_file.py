@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from actorflow.errors import StoreError
-from actorflow.store.sqlite import connection as sqlite_connection
 from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.sqlite import store as sqlite_store
+from actorflow.store.sqlite import wal
 from actorflow.store.sqlite.locks import is_free, take
 from actorflow.store.store import Store, open_store
 from actorflow.testing import LeakCheck
@@ -324,9 +324,9 @@ def test_the_log_stays_small_while_much_is_written(tmp_path):
     with opened(path) as store:
         for number in range(300):
             store.write(big(str(number)))  # 60 MB in all
-            largest = max(largest, sqlite_file.log_size(str(path)))
+            largest = max(largest, wal.log_size(str(path)))
         assert largest < 2 * sqlite_file.CHECKPOINT_BYTES
-    assert sqlite_file.log_size(str(path)) == 0
+    assert wal.log_size(str(path)) == 0
 
 
 def test_the_log_stays_small_while_another_process_writes_and_readers_read(tmp_path):
@@ -343,8 +343,8 @@ def test_the_log_stays_small_while_another_process_writes_and_readers_read(tmp_p
 
         def look():
             with contextlib.suppress(OSError, struct.error), path.with_name(f"{path.name}-wal").open("rb") as log:
-                salts.add(sqlite_file.LOG_HEADER.unpack(log.read(sqlite_file.LOG_HEADER.size)))
-            return sqlite_file.log_size(str(path))
+                salts.add(wal.LOG_HEADER.unpack(log.read(wal.LOG_HEADER.size)))
+            return wal.log_size(str(path))
 
         def read():
             while not ended.is_set():
@@ -380,11 +380,11 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
             for number in range(180):
                 store.write(big(str(number)), durability="process")
             assert reader.execute("select count(*) from af_node").fetchone() == (0,)
-        assert sqlite_file.log_size(str(path)) > sqlite_connection.LARGEST_BYTES + 1_000_000
+        assert wal.log_size(str(path)) > wal.LARGEST_BYTES + 1_000_000
         for number in range(16):
             store.write(adding(f"small-{number}"))
-        assert sqlite_file.log_size(str(path)) <= sqlite_connection.LARGEST_BYTES
-        assert not sqlite_file.is_filled(str(path), 1_000_000)
+        assert wal.log_size(str(path)) <= wal.LARGEST_BYTES
+        assert not wal.is_filled(str(path), 1_000_000)
 
 
 @pytest.mark.parametrize(("size", "wait"), [(24, 100), (28, 100), (32, 200), (40, 400), (56, 1600), (1000, 1600)])
@@ -408,7 +408,7 @@ def test_a_reader_over_whom_the_log_exceeds_its_bound_is_reported_once_and_write
             assert "over 64 MB: a program reads for long in one transaction" in caplog.text
         for number in range(16):
             store.write(adding(f"small-{number}"), durability="process")
-        assert not sqlite_file.is_filled(str(path), 1_000_000)
+        assert not wal.is_filled(str(path), 1_000_000)
     assert caplog.text.count("over 64 MB") == 1
 
 
@@ -444,12 +444,12 @@ def test_a_store_with_a_long_log_lets_anothers_checkpoint_pass_before_it_writes_
 def test_the_log_is_written_over_from_its_start_once_it_is_written_back(tmp_path):
     path = tmp_path / "shop.db"
     with opened(path) as store:
-        assert not sqlite_file.is_filled(str(path), 1_000_000)
+        assert not wal.is_filled(str(path), 1_000_000)
         sizes, fills = [], []
         for number in range(200):
             store.write(big(str(number)))  # 40 MB in all
-            sizes.append(sqlite_file.log_size(str(path)))
-            fills.append(sqlite_file.is_filled(str(path), sqlite_file.CHECKPOINT_BYTES // 2))
+            sizes.append(wal.log_size(str(path)))
+            fills.append(wal.is_filled(str(path), sqlite_file.CHECKPOINT_BYTES // 2))
         assert sizes == sorted(sizes), "it was cut off"
         assert sum(one and not next_ for one, next_ in itertools.pairwise(fills)) >= 3
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -461,8 +461,8 @@ def test_a_log_that_is_just_being_made_counts_as_empty(tmp_path, log):
     path = tmp_path / "shop.db"
     if log is not None:
         (tmp_path / "shop.db-wal").write_bytes(log)
-    assert not sqlite_file.is_filled(str(path), 20)
-    assert not sqlite_file.is_filled(str(path), 100_000)
+    assert not wal.is_filled(str(path), 20)
+    assert not wal.is_filled(str(path), 100_000)
 
 
 def test_lock_files_of_nodes_that_nobody_knows_are_swept_and_no_others(tmp_path):

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import StoreError
+from actorflow.store.sqlite.wal import COMMITS, LARGEST_BYTES, make_room
 from actorflow.store.statements import PARAMETER, Statements, outdated, statements
 from actorflow.store.transaction import Durability, Last, Parameters, Row
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from actorflow.store.sqlite.place import FilePlace
 
 BUSY_SECONDS: Final = 30.0  # for another process to end its transaction
-LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
 SYNCHRONOUS: Final = {"process": 1, "power": 2}
 NOTHING: Final[Parameters] = {}
 NO_LAST: Final[list[Last]] = []
@@ -208,6 +208,7 @@ class SqliteWriter:
         self._version = version
         self._place = place  # None: in memory
         self._durability: Durability | None = None  # of the last transaction
+        self._begun = 0  # transactions that are to outlive a power cut
         self._cursor = connection.cursor()  # one for each statement costs 0.2 us more
         self._run = self._cursor.execute
 
@@ -239,10 +240,19 @@ class SqliteWriter:
         try:
             self._run("begin immediate")
             self.transaction._error = None
-            if self._place is not None and self._place.look():
-                self._check_version()
+            if self._place is not None:
+                if self._place.look():
+                    self._check_version()
+                if durability == "power":
+                    self._look_at_room()
         except sqlite3.Error as error:
             raise store_error(self._path, error) from error
+
+    def _look_at_room(self) -> None:
+        """Make room in the log for later commits, now and then: here the lock for writing is ours in any case."""
+        self._begun += 1
+        if not self._begun % COMMITS and self._place is not None and self._place.is_known:
+            make_room(self._path)
 
     def _check_version(self) -> None:
         """Refuse to write into tables that a newer program has changed meanwhile."""

@@ -8,7 +8,6 @@ import errno
 import logging
 import os
 import sqlite3
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from actorflow.store.sqlite.connection import (
 )
 from actorflow.store.sqlite.locks import is_free, lock, take
 from actorflow.store.sqlite.place import check_there, touch
+from actorflow.store.sqlite.wal import is_filled
 from actorflow.store.statements import check_current, migrations, outdated
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are wr
 INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end their work
 STEP_BYTES: Final = 4 * 1024 * 1024  # by which it grows until the next such wait, if one was in vain
 BOUND_BYTES: Final = 64 * 1024 * 1024  # which it keeps to, unless somebody reads for seconds; beyond, waits are rarer
-LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
-FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
 INSIST_MILLISECONDS: Final = 100
 LONGEST_MILLISECONDS: Final = 1600
 PARK_SECONDS: Final = 3.0  # for another process to end a checkpoint that waits
@@ -195,31 +193,6 @@ def split(sql: str) -> Iterator[str]:
             statement = ""
     if statement.strip():
         yield statement
-
-
-def log_size(path: str) -> int:
-    """Return the bytes of a file's log."""
-    try:
-        return Path(f"{os.path.realpath(path)}-wal").stat().st_size
-    except OSError:
-        return 0
-
-
-def is_filled(path: str, size: int) -> bool:
-    """Say whether a file's log holds so many bytes of pages since it was last begun anew; pages behind are stale.
-
-    A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
-    """
-    try:
-        with open(f"{path}-wal", "rb", buffering=0) as log:  # noqa: PTH123 - closed wherever a signal's handler raises
-            page_size, salts = LOG_HEADER.unpack(os.pread(log.fileno(), LOG_HEADER.size, 0))
-            if not page_size:
-                return False  # it was made longer, and its beginning is not written yet
-            frame = FRAME_HEADER.size + page_size
-            last = os.pread(log.fileno(), FRAME_HEADER.size, LOG_HEADER.size + (size // frame - 1) * frame)
-            return FRAME_HEADER.unpack(last) == (salts,)
-    except (OSError, struct.error):  # there is none, it is just being made, or it is shorter
-        return False
 
 
 def patience(size: int) -> int:

@@ -18,9 +18,10 @@ from urllib.parse import quote
 
 from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, pragma, sqlite_errors
-from actorflow.store.sqlite.file import VERSION, file_errors, log_size, version_of
+from actorflow.store.sqlite.file import VERSION, file_errors, version_of
 from actorflow.store.sqlite.locks import is_free, lock
 from actorflow.store.sqlite.place import check_there, is_file
+from actorflow.store.sqlite.wal import log_size
 
 PROBLEMS: Final = 20  # that are listed of a damaged file
 

@@ -49,6 +49,13 @@ class FilePlace:
         """Have the tables looked at by the next transaction."""
         self._known = 0
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the file and its log were the same ones at the last looks: else another program may write there."""
+        found = self._found
+        is_same = isinstance(found, os.stat_result) and (found.st_dev, found.st_ino) == self._file
+        return is_same and not self._has_lost_log
+
     def check(self) -> None:
         """See that the file was still there when the transaction began.
 

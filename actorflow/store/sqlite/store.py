@@ -25,13 +25,13 @@ from actorflow.store.sqlite.file import (
     STEP_BYTES,
     VERSION,
     checkpoint,
-    is_filled,
     let_pass,
     open_file,
     patience,
 )
 from actorflow.store.sqlite.node import SqliteNode, dead_nodes
 from actorflow.store.sqlite.place import FilePlace, real_path
+from actorflow.store.sqlite.wal import is_filled
 
 if TYPE_CHECKING:
     from actorflow.store.system_store import SystemStore
