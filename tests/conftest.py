@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import actorflow as af
+from actorflow.core.running import drain
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests import strain
 from tests.servers import Postgres, postgres
@@ -84,6 +85,13 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@pytest.fixture
+def unhurried_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is cut at the end of a system's grace time has so long for its clean-up as a busy machine may take."""
+    monkeypatch.setattr(drain, "CLEANUP", 20.0)
+    monkeypatch.setattr(drain, "HOOKS", 20.0)
 
 
 @pytest.fixture(params=CLASSES)

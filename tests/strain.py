@@ -2,7 +2,8 @@
 
 A test may not rely on how soon another thread or process does its part. Here each part is late now and then, for a
 time that is drawn from the seed and the test's name: commits, handlers, new threads, listeners, frames, timers,
-restarts; from Python 3.12 on also any function of the package, in child processes, too.
+restarts; from Python 3.12 on also any function of the package, and any line of the test itself, of its actors, tasks
+and programs; in child processes, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ class Severity:
     """How often things are late in this test."""
 
     factor = 1.0
-    anywhere: ClassVar = [1.0]
+    anywhere: Callable[[str, float], None] = staticmethod(lambda _seed, _factor: None)
 
 
 def pause(chance: float, seconds: float) -> None:
@@ -140,7 +141,7 @@ def note_virtual_time() -> None:
 
 
 def strain_anywhere(seed: str) -> None:
-    """Have any function of the package be late, here and in all programs that are started from here."""
+    """Have functions of the package and lines of tests be late, here and in all programs that are started from here."""
     if sys.version_info < (3, 12):
         return
     folder = Path(__file__).parent / "strained"
@@ -152,7 +153,7 @@ def strain_anywhere(seed: str) -> None:
         anywhere = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(anywhere)
     anywhere.is_exempt[0] = is_virtual
-    Severity.anywhere = anywhere.factor
+    Severity.anywhere = staticmethod(anywhere.begin_test)
 
 
 class Strain:
@@ -166,8 +167,10 @@ class Strain:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        draw.seed(f"{self.seed} {item.nodeid}")
-        Severity.factor = Severity.anywhere[0] = draw.choice(FACTORS)
+        seed = f"{self.seed} {item.nodeid}"
+        draw.seed(seed)
+        Severity.factor = draw.choice(FACTORS)
+        Severity.anywhere(seed, Severity.factor)
         before = sys.getswitchinterval()
         sys.setswitchinterval(10 ** draw.uniform(-6, -1.3))  # 1 us to 50 ms
         try:

@@ -185,6 +185,7 @@ def test_timer_outside_of_actors_is_refused():
         af.timer(1)
 
 
+@pytest.mark.usefixtures("unhurried_cut")
 def test_a_suspended_handler_is_woken_with_stopping_at_the_end(system_class):
     woken = []
 

@@ -100,8 +100,9 @@ def test_block_makes_a_thread_outside_wait(system):
 
 def test_senders_that_wait_for_room_get_actor_dead_error_when_it_dies(any_system):
     ref, gate, _ = bounded(any_system, "block", capacity=1)
-    filled = any_system.spawn(Teller).call(Teller.fill, ref, range(5), [])
-    assert any_system.spawn(Echo).ask("it waits by now", timeout=20)
+    teller = any_system.spawn(Teller)
+    filled = teller.call(Teller.fill, ref, range(5), [])
+    until(lambda: teller._waiting is not None, any_system)
     ref.stop(block=False)
     gate.set()
     assert ref.actor_stopped.wait(20)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import actorflow as af
 from actorflow.testing import VirtualSystem
-from tests.core.actors import Echo, Held, hold, run_in_threads
+from tests.core.actors import Echo, Held, hold, run_in_threads, until
 
 
 class Node(af.Actor):
@@ -172,7 +172,7 @@ def test_a_tell_into_a_full_mailbox_may_close_a_cycle(any_system):
     fills = filling.call(Filling.fill, full, entered, gate)
     entered.get(timeout=20)
     asks = full.call(Node.pass_on, [filling])
-    assert any_system.spawn(Echo).ask("full waits by now", timeout=20)
+    until(lambda: full._waiting is not None, any_system)
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{filling.path} -> {full.path} -> {filling.path}"):
         fills.get(timeout=20)
@@ -185,7 +185,7 @@ def test_a_get_may_close_a_cycle_with_a_tell_into_a_full_mailbox(any_system):
     asks = full.call(Filling.ask_after, [filling], entered, gate)
     entered.get(timeout=20)
     fills = filling.call(Filling.fill, full, af.Future(), gate_that_is_open())
-    assert any_system.spawn(Echo).ask("filling waits by now", timeout=20)
+    until(lambda: filling._waiting is not None, any_system)
     assert not fills.done()
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{full.path} -> {filling.path} -> {full.path}"):
@@ -271,7 +271,7 @@ def test_a_promised_reply_is_no_edge(any_system):
     entered.get(timeout=20)
     reply = desk.call(Desk.give).get(timeout=20)
     back = desk.call(Node.pass_on, [client])  # the desk waits for the client, who waits for a third one's reply
-    assert any_system.spawn(Echo).ask(1, timeout=20) == 1
+    until(lambda: desk._waiting is not None, any_system)
     assert not back.done()
     reply.set("served")
     assert answer.get(timeout=20) == "served"
@@ -282,7 +282,7 @@ def test_an_outside_future_is_no_edge(any_system):
     held, node = any_system.spawn(Held), any_system.spawn(Node)
     gate, answer = hold(held)
     waits = node.call(Node.pass_on_asked, [held])
-    assert any_system.spawn(Echo).ask(1, timeout=20) == 1
+    until(lambda: node._waiting is not None, any_system)
     assert not waits.done()
     gate.set("outside")
     assert answer.get(timeout=20) == "outside"

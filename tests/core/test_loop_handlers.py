@@ -130,6 +130,7 @@ def test_errors_of_awaited_futures_are_raised_in_loop_handlers(system):
     assert system.spawn(Catching).call(Catching.catch, system.spawn(Failing)).get(timeout=20) == "caught"
 
 
+@pytest.mark.usefixtures("unhurried_cut")
 def test_a_loop_handler_that_waits_is_cancelled_at_shutdown():
     seen, entered = [], af.Future()
     with af.ActorSystem("test") as system:
@@ -163,7 +164,7 @@ def test_an_await_on_the_loop_that_closes_a_cycle_raises(system):
     answer = ref.call(Waits.wait_and_ask, entered, gate, other)
     entered.get(timeout=20)
     asks = other.call(Asks.ask, ref)
-    assert system.spawn(Echo).ask("it waits by now", timeout=20)
+    until(lambda: other._waiting is not None)
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{ref.path} -> {other.path} -> {ref.path}"):
         answer.get(timeout=20)

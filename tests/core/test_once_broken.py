@@ -218,8 +218,9 @@ class Resists(Log):
 def test_a_coroutine_that_resists_its_close_takes_nobody_with_it(system, method):
     seen, gate = [], af.Future()
     top = system.spawn(af.Supervisor, af.child(Resists, seen).options(name="r", shutdown=0.01))
-    answer = system.find(f"{top.path}/r", Resists).call(method, gate)
-    system.spawn(Echo).ask("it waits by now", timeout=20)
+    resists = system.find(f"{top.path}/r", Resists)
+    answer = resists.call(method, gate)
+    until(lambda: resists._waiting is not None)
     top.call(af.Supervisor.terminate_child, "r").get(timeout=20)
     with pytest.raises(af.ActorDeadError):
         answer.get(timeout=20)

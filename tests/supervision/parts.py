@@ -37,6 +37,10 @@ class Worker(af.Actor):
     def note(self, what: str) -> None:
         self.log.append(what)
 
+    def hold(self, gate: af.Future) -> None:
+        """Be busy until the test sets the gate."""
+        gate.get()
+
     def sleep(self, seconds: float) -> str:
         self.ctx.sleep(seconds)
         return "slept"

@@ -193,9 +193,11 @@ def test_open_asks_get_actor_dead_error_with_the_limit_as_cause(system_class, lo
     system = system_class("test")
     system.spawn(tree(kid(log, "a"), kid(log, "b"), intensity=0))
     a, b = find(system, "sup/a"), find(system, "sup/b")
-    a.cast(Worker.sleep, 0.05)  # so that all that follows is queued before the crash
+    gate = af.Future()
+    a.cast(Worker.hold, gate)  # so that all that follows is queued before the crash
     a.cast(Worker.crash)
     open_asks = [a.call(Worker.ping), b.call(Worker.sleep, 60), b.call(Worker.ping)]
+    gate.set()
     limit = run_to_the_end(system)
     for future in open_asks:
         with pytest.raises(af.ActorDeadError) as caught:
