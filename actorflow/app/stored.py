@@ -239,8 +239,7 @@ class StoredSystem(System):
         """
         from actorflow.workflows.opening import get_run  # noqa: PLC0415 - most systems have no runs
 
-        in_memory: Any = self.memory_runs.get(id)
-        return get_run(self, id) if in_memory is None else in_memory
+        return get_run(self, id)
 
     def runs(self, workflow: AnyWorkflow | str | None = None, *, status: str | None = None) -> StoredRuns:
         """Return the runs in the store, of this system and of others: to list, count and remove them.

@@ -12,6 +12,7 @@ from cronsim import CronSim, CronSimError
 from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_text
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,8 @@ class Schedule:
         try:
             zoneinfo.ZoneInfo(self.zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-            msg = f"tz={self.zone!r}: there is no such time zone here; if there are none at all, pip install tzdata"
+            zone = text_of(self.zone)
+            msg = f"tz={zone}: there is no such time zone here; if there are none at all, pip install tzdata"
             raise DefinitionError(msg) from error
         try:
             next(self.times(0.0))
@@ -122,4 +124,6 @@ def schedule_of(
     Raises:
         DefinitionError: as for `Schedule`.
     """
+    check_type("cron", cron, str)
+    check_type("tz", tz, str)
     return Schedule(f"{packed.task} {cron} {tz}" if name is None else name, cron, tz, catch_up, packed)

@@ -73,10 +73,7 @@ class CallOptions:
         check_type("retry", self.retry, Retry | None)
         if self.timeout is not None:
             check_seconds("timeout", self.timeout, zero=False)
-        check_type("priority", self.priority, int)
-        if not -PRIORITIES <= self.priority < PRIORITIES:
-            msg = f"priority={self.priority}: a whole number of 64 bits"
-            raise DefinitionError(msg)
+        check_priority(self.priority)
         check_type("key", self.key, str | None)
         check_text("key", self.key)
         check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
@@ -155,6 +152,30 @@ def check_seconds(name: str, value: Any, *, zero: bool) -> None:
         raise DefinitionError(msg)
 
 
+def check_timeout(timeout: Any) -> None:
+    """Refuse a limit of a wait that is none; a negative one, as of a moment that has passed, waits for nothing."""
+    check_type("timeout", timeout, int | float | None)
+    if timeout is not None and not -LONGEST <= timeout <= LONGEST:
+        msg = f"timeout={text_of(timeout)}: seconds; without one, the wait has no limit"
+        raise DefinitionError(msg)
+
+
+def check_priority(priority: Any) -> None:
+    """Refuse a priority that no database can hold."""
+    check_type("priority", priority, int)
+    if not -PRIORITIES <= priority < PRIORITIES:
+        msg = f"priority={text_of(priority)}: a whole number of 64 bits"
+        raise DefinitionError(msg)
+
+
+def check_count(name: str, value: Any, *, most: int = PRIORITIES - 1) -> None:
+    """Refuse a number of things that is none."""
+    check_type(name, value, int)
+    if not 1 <= value <= most:
+        msg = f"{name}={text_of(value)}: {'1 or more' if value < 1 else f'{most} at most'}"
+        raise DefinitionError(msg)
+
+
 def check_due(due: Any, delay: float) -> None:
     """Refuse a time that may mean several moments."""
     check_type("due", due, dt.datetime | None)
@@ -170,7 +191,7 @@ def check_due(due: Any, delay: float) -> None:
 
 def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) -> None:
     """Refuse a value that is no list, or has a wrong item in it; a string is a list of letters, and never meant."""
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(fits, value)):
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence) or not all(map(fits, value)):
         msg = f"{name}={text_of(value)}: give a list of {what}"
         raise DefinitionError(msg)
 
@@ -186,9 +207,9 @@ def check_text(name: str, value: str | None) -> None:
         raise DefinitionError(msg)
 
 
-def is_text(value: str) -> bool:
-    """Say whether all databases can hold it, and have it in an index."""
-    if not value or "\0" in value or len(value) > LONGEST_NAME:
+def is_text(value: object) -> bool:
+    """Say whether a value is text that all databases can hold, and have in an index."""
+    if not isinstance(value, str) or not value or "\0" in value or len(value) > LONGEST_NAME:
         return False
     data = value.encode(errors="ignore")
     return len(data) <= LONGEST_NAME and data.decode() == value

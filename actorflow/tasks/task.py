@@ -12,7 +12,7 @@ from actorflow.core.actors.traits import check_type
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
 from actorflow.tasks.current import CURRENT_BODY, STRAY, StepStarter, warn_stray
-from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_text
+from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_seconds, check_text
 from actorflow.tasks.retry import ONCE, Retry
 from actorflow.text import text_of
 
@@ -86,13 +86,11 @@ class AnyTask:
     ) -> None:
         check_named(function, name)
         check_type("retry", retry, Retry | None)
-        check_type("timeout", timeout, int | float | None)
+        if timeout is not None:
+            check_seconds("timeout", timeout, zero=False)
         check_type("cpu", cpu, bool)
-        if timeout is not None and not timeout > 0:
-            msg = f"timeout={timeout}: seconds, above 0"
-            raise DefinitionError(msg)
         self.function = function
-        self.name = name or f"{module_of(function)}.{function.__qualname__}"
+        self.name = name if name is not None else f"{module_of(function)}.{function.__qualname__}"
         check_text("name", self.name)
         self.retry = retry or ONCE
         self.timeout = timeout
@@ -245,6 +243,9 @@ def map_steps(task: Any, items: Iterable[Any], limit: int | None) -> Future[list
         msg = f"limit={limit}: at least 1 step at once"
         raise DefinitionError(msg)
     body: StepStarter = task._body("map()")
+    if not isinstance(items, Iterable):
+        msg = f"{task.name}.map({text_of(items)}): give the items, such as a list"
+        raise DefinitionError(msg)
     return body.map(task, items, limit)
 
 
@@ -327,7 +328,7 @@ def find_task(name: str, function: Callable[..., Any]) -> AnyTask:
 def check_named(function: Any, name: str | None, kind: str = "task") -> None:
     """Refuse a function that cannot be found by name again, as a task or a workflow."""
     if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
-        msg = f"@{kind} on {function!r}: decorate a function"
+        msg = f"@{kind} on {text_of(function)}: decorate a function"
         raise DefinitionError(msg)
     if name is None and ("<lambda>" in function.__qualname__):
         msg = f"@{kind} on a lambda: name the {kind}, @af.{kind}(name=...)"
@@ -339,7 +340,7 @@ def check_raises(raises: Any) -> tuple[type[BaseException], ...]:
     kinds = raises if isinstance(raises, tuple) else (raises,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            msg = f"raises={raises!r}: a class of errors, or a tuple of them"
+            msg = f"raises={text_of(raises)}: a class of errors, or a tuple of them"
             raise DefinitionError(msg)
     return kinds
 

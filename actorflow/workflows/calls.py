@@ -101,10 +101,10 @@ def check_futures(call: str, given: Iterable[Any]) -> list[Any]:
     Raises:
         DefinitionError: something given is no future.
     """
-    futures = [*given]
+    futures = [*given] if isinstance(given, Iterable) else [given]
     for future in futures:
         if not isinstance(future, Future):
-            msg = f"af.{call}({future!r}): give futures, such as task.submit(...)"
+            msg = f"af.{call}({text_of(future)}): give futures, such as task.submit(...)"
             raise DefinitionError(msg)
     return futures
 
@@ -206,7 +206,7 @@ def patched(name: str, /) -> bool:
         DefinitionError: called outside of a body, or a name that is no text.
     """
     if not isinstance(name, str) or not name:
-        msg = f"af.patched({name!r}): give the change a name"
+        msg = f"af.patched({text_of(name)}): give the change a name"
         raise DefinitionError(msg)
     check_text("name", name)
     return branch_of("patched()").patched(name)
@@ -251,7 +251,7 @@ def branch(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future
         DefinitionError: called outside of a body, or an async function in a plain body, or a plain one in an async one.
     """
     if not callable(function):
-        msg = f"af.branch({function!r}): give a function, and its arguments"
+        msg = f"af.branch({text_of(function)}): give a function, and its arguments"
         raise DefinitionError(msg)
     parent = branch_of("branch()")
     return parent.body.begin_branch(parent, function, args, kwargs)

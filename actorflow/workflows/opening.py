@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from actorflow.core.actors.child import child
+from actorflow.core.actors.traits import check_type
 from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.durable.opening import runtime_of
@@ -19,6 +20,7 @@ from actorflow.queues.retention import JOBS, taking_over
 from actorflow.store.codec import check_size
 from actorflow.tasks.current import watch_threads
 from actorflow.tasks.options import check_text
+from actorflow.text import text_of
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.node.claiming import Runs
 from actorflow.workflows.node.held_runs import handler_of, start_within
@@ -100,7 +102,7 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     """
     workflow = find_workflow(what) if isinstance(what, str) else what
     if not isinstance(workflow, AnyWorkflow):
-        msg = f"start({what!r}): give a function with @af.workflow, or its name, or an af.Dag"
+        msg = f"start({text_of(what)}): give a function with @af.workflow, or its name, or an af.Dag"
         raise DefinitionError(msg)
     given = arguments_of_run(workflow, args, kwargs)
     options = workflow.run_options
@@ -158,9 +160,10 @@ def is_input(row: RunRow, given: bytes) -> bool:
 
 
 def get_run(home: Any, id: str) -> Run[Any]:
-    """Return a handle on a run by its id."""
-    if not isinstance(id, str) or not id:
-        msg = f"get_run({id!r}): the id of a run is a text that is not empty"
-        raise DefinitionError(msg)
+    """Return a handle on a run by its id: one in memory, if there is one, else one in the store."""
+    check_type("id", id, str)
     check_text("id", id)
+    in_memory: Run[Any] | None = home.memory_runs.get(id)
+    if in_memory is not None:
+        return in_memory
     return StoredRun(node_of(home), id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from actorflow.core.actors.traits import check_choice, check_known, check_type
-from actorflow.tasks.options import check_seconds, check_text
+from actorflow.tasks.options import check_priority, check_seconds, check_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class RunOptions:
         for name in ("id", "version", "key"):
             check_type(name, getattr(self, name), str | None)
             check_text(name, getattr(self, name))
-        check_type("priority", self.priority, int)
+        check_priority(self.priority)
         check_choice("on_parent_close", self.on_parent_close, CLOSINGS)
         if self.deadline is not None:
             check_seconds("deadline", self.deadline, zero=False)

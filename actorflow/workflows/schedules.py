@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from actorflow.core.actors.child import child
+from actorflow.core.actors.traits import check_type
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 from actorflow.queues.cron import MOST, Schedule, schedule_of
@@ -19,7 +20,8 @@ from actorflow.queues.ledger.schedules import RUNS
 from actorflow.queues.node.upkeep import Upkeep
 from actorflow.queues.schedules import Firing, Schedules
 from actorflow.store.codec import check_size
-from actorflow.tasks.options import PLAIN, JobOptions
+from actorflow.tasks.options import PLAIN, JobOptions, check_list
+from actorflow.text import text_of
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.opening import node_of
 from actorflow.workflows.rows import ledger
@@ -133,6 +135,8 @@ class RunSchedule:
         Raises:
             DefinitionError: a time has no zone.
         """
+        check_type("begin", begin, dt.datetime)
+        check_type("end", end, dt.datetime)
         if begin.utcoffset() is None or end.utcoffset() is None:
             msg = f"backfill({begin!r}, {end!r}): give times with a zone, such as datetime(..., tzinfo=UTC)"
             raise DefinitionError(msg)
@@ -177,11 +181,14 @@ def declare(
         DefinitionError: the expression, the zone, the workflow or the arguments make no sense.
     """
     if not isinstance(workflow, AnyWorkflow):
-        msg = f"cron({cron!r}, {workflow!r}): give a function with @af.workflow; tasks have queue.cron(...)"
+        msg = (
+            f"cron({text_of(cron)}, {text_of(workflow)}): give a function with @af.workflow; tasks have queue.cron(...)"
+        )
         raise DefinitionError(msg)
     if workflow.run_options.id is not None:
-        msg = f"cron({cron!r}, {workflow!r}): a run gets its id from its time, so options(id=) makes no sense"
+        msg = f"cron({text_of(cron)}, {workflow!r}): a run gets its id from its time, so options(id=) makes no sense"
         raise DefinitionError(msg)
+    check_list("args", args, "the arguments", lambda _: True)
     node = node_of(home)
     given = arguments_of_run(workflow, tuple(args), {})
     check_size(given, f"the arguments of {workflow.name}", node.site.payload_limit)

@@ -23,7 +23,7 @@ from actorflow.errors import (
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
-from actorflow.tasks.options import check_seconds, check_text
+from actorflow.tasks.options import check_seconds, check_text, check_timeout
 from actorflow.tasks.task import TASKS, declared_errors
 from actorflow.text import text_of
 from actorflow.workflows.body.steps import is_in_step_of
@@ -152,6 +152,7 @@ class StoredRun(Run[R_co]):
         if execution is not None and execution.on_loop:
             msg = "run.result() would block the loop of all async tasks and loop=True handlers: `await run`"
             raise DefinitionError(msg)
+        check_timeout(timeout)
         self._refuse_own()
         waits = self._waits
         began = waits.clock.monotonic()
@@ -217,6 +218,7 @@ class StoredRun(Run[R_co]):
 
     def signal(self, value: object, /, *, id: str | None = None, transient: bool = False) -> bool:
         """Send the run a signal."""
+        check_type("transient", transient, bool)
         self._refuse_dag("waits for no signals: a workflow does")
         if transient:
             return self._tell(value, id)
@@ -237,9 +239,8 @@ class StoredRun(Run[R_co]):
     def _tell(self, value: object, id: str | None) -> bool:
         check_effect("run.signal()")
         if id is not None:
-            msg = (
-                f"signal({text_of(value)}, id={id!r}, transient=True): nothing of it is stored, so no id drops repeats"
-            )
+            call = f"signal({text_of(value)}, id={text_of(id)}, transient=True)"
+            msg = f"{call}: nothing of it is stored, so no id drops repeats"
             raise DefinitionError(msg)
         node, what = self._node, f"a signal to run {self.id}"
         stored = encode(value, what)
@@ -336,6 +337,7 @@ class StoredRun(Run[R_co]):
     def retry(self, *, from_: str | None = None) -> None:
         """Have the run go on from a step."""
         check_type("from_", from_, str | None)
+        check_text("from_", from_)
         if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_, self._node.now())):
             raise self._missing()
         self._node.look()
@@ -345,6 +347,7 @@ class StoredRun(Run[R_co]):
         check_type("id", id, str | None)
         check_text("id", id)
         check_type("step", step, str | None)
+        check_text("step", step)
         row = self._store.read(lambda tx: ledger.find(tx, self.id))
         if row is None:
             raise self._missing()

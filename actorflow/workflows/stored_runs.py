@@ -15,7 +15,7 @@ from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
-from actorflow.tasks.options import check_text
+from actorflow.tasks.options import check_count, check_seconds, check_text
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
 from actorflow.workflows.rows.records import KIND_NAMES
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
@@ -71,6 +71,7 @@ class StoredRuns:
     def __init__(self, store: Store, workflow: AnyWorkflow | str | None = None, status: str | None = None) -> None:
         name = workflow.name if isinstance(workflow, AnyWorkflow) else workflow
         check_type("workflow", name, str | None)
+        check_text("workflow", name)
         if status is not None:
             check_choice("status", status, STATUSES)
         self._store = store
@@ -82,7 +83,11 @@ class StoredRuns:
         Args:
             limit: so many.
             before: an id; only runs that were started before that one.
+
+        Raises:
+            DefinitionError: the limit is no count, or there is no such run.
         """
+        check_count("limit", limit, most=NEWEST)
         upto = NEWEST if before is None else self.row(before)[0]
         values = {**self._where, "limit": limit, "before": upto}
         return [RunInfo(*row) for row in self._store.read(lambda tx: tx.all("runs.list", values))]
@@ -102,7 +107,11 @@ class StoredRuns:
 
         Args:
             keep_ids: seconds for which ids are known after that.
+
+        Raises:
+            DefinitionError: that is no time.
         """
+        check_seconds("keep_ids", keep_ids, zero=True)
         return keeping.remove_all(self._store, keep_ids)
 
     # --- one run -----------------------------------------------------------------------------------------------------
@@ -113,6 +122,7 @@ class StoredRuns:
         Raises:
             DefinitionError: there is no such run.
         """
+        check_text("id", id)
         row = self._store.read(lambda tx: ledger.find(tx, id))
         if row is None or row.state == keeping.REMOVED:
             raise missing(id, self._store)
@@ -153,11 +163,15 @@ class StoredRuns:
         Raises:
             DefinitionError: there is no such run, or it is over; or the mark is no text that can be stored.
         """
-        check_text("id", marked)
+        check_text("id", id)
+        check_type("body", body, bytes)
+        check_text("marked", marked)
         return send_stored(self._store, LedgerContext(self._store.now), id, body, marked)
 
     def cancel(self, id: str, body: bytes) -> bool:
         """Ask a run to end; False if it is over."""
+        check_text("id", id)
+        check_type("body", body, bytes)
         try:
             send_stored(self._store, LedgerContext(self._store.now), id, body, None, is_cancel=True)
         except RunOver:
@@ -166,6 +180,7 @@ class StoredRuns:
 
     def pause(self, id: str) -> bool:
         """Have a run begin nothing more until it is resumed; False if it is over."""
+        check_text("id", id)
         letter, context = pausing.letter_to(id), LedgerContext(self._store.now)
         done = self._store.write(lambda tx: pausing.pause(tx, context, id, letter))
         if done is None:
@@ -174,6 +189,7 @@ class StoredRuns:
 
     def resume(self, id: str) -> bool:
         """Have a run go on that is paused or parked; False if it is neither."""
+        check_text("id", id)
         done = self._store.write(partial(pausing.resume, run=id, now=self._store.now()))
         if done is None:
             raise missing(id, self._store)
@@ -190,6 +206,7 @@ class StoredRuns:
             DefinitionError: there is no such run, or it is not over, or has no such step.
         """
         self.row(id)
+        check_text("step", step)
         self._store.write(partial(trying_again.retry, name=id, step=step, now=self._store.now()))
 
     def fork(self, id: str, step: str | None, new: str) -> None:
@@ -198,7 +215,9 @@ class StoredRuns:
         Raises:
             DefinitionError: there is no such run, or it has no such step, or the new id is taken or cannot be stored.
         """
+        check_type("new", new, str)
         check_text("new", new)
+        check_text("step", step)
         row = self.row(id)
         trying_again.fork_now(self._store, row, new, step)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import TIMEOUT_MAX
 from typing import Any, NoReturn
 
+from actorflow.core.actors.traits import check_type
 from actorflow.errors import DefinitionError, Permanent
 from actorflow.tasks.options import STORABLE, is_text
 from actorflow.tasks.task import task
@@ -49,13 +50,15 @@ def read_instance(path: str | Path) -> WfInstance:
     Raises:
         DefinitionError: there is no such file, it is not in WfFormat, or its tasks wait for each other in a circle.
     """
+    check_type("path", path, str | Path)
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DefinitionError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # a ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        raise DefinitionError(f"cannot read {text_of(path, render=str)}: {why}") from error
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -224,10 +227,11 @@ def recorded_dag(instance: WfInstance, scale: float = 1.0, *, fail: str | None =
     """
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale < math.inf:
         raise DefinitionError(f"scale={text_of(scale)}: seconds for each recorded one, 0 or more")
+    check_type("fail", fail, str | None)
     if fail is not None and fail not in instance.tasks:
         near = [*difflib.get_close_matches(fail, instance.tasks, n=1, cutoff=0.1), *instance.tasks]
         hint = f", such as {near[0]!r}" if near else ""
-        raise DefinitionError(f"{instance.name} has no task {fail!r}: give the id of one{hint}")
+        raise DefinitionError(f"{instance.name} has no task {text_of(fail)}: give the id of one{hint}")
     dag = Dag(instance.name.replace("/", "-")[:200])
     usual = take_time_in_process if processes else take_time
     for i, id_ in enumerate(instance.tasks):

@@ -75,7 +75,7 @@ class AnyWorkflow:
     ) -> None:
         check_named(function, name, "workflow")
         self.function = function
-        self.name = name or f"{module_of(function)}.{function.__qualname__}"
+        self.name = name if name is not None else f"{module_of(function)}.{function.__qualname__}"
         check_text("name", self.name)
         check_type("version", version, str | None)
         check_text("version", version)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, Type
 
 from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     import random
@@ -144,15 +145,15 @@ def check_type(name: str, value: object, kind: Any) -> None:
     """Refuse a value of another type; a bool is no number here."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         wanted = getattr(kind, "__name__", None) or str(kind)
-        msg = f"{name}={value!r}: give {wanted}"
+        msg = f"{name}={text_of(value)}: give {wanted}"
         raise DefinitionError(msg)
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Refuse a value that is none of the choices, and name them."""
-    if value not in choices:
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         known = ", ".join(repr(choice) for choice in choices if choice is not None)
-        msg = f"{name}={value!r}: choose one of {known}"
+        msg = f"{name}={text_of(value)}: choose one of {known}"
         raise DefinitionError(msg)
 
 

@@ -11,6 +11,7 @@ from pykka._introspection import AttrInfo, introspect_attrs
 from pykka.messages import ProxyGetAttr
 
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 class Proxy(pykka.ActorProxy[Any]):
     """A pykka proxy that looks at the living incarnation, not at the one it was made with."""
+
+    def __init__(self, *, actor_ref: Any, attr_path: Any = None) -> None:
+        execution = CURRENT.get()
+        replays = execution is not None and execution.replays
+        given: Any = Unlooked(actor_ref) if replays else actor_ref
+        super().__init__(actor_ref=given, attr_path=attr_path)
+        self.actor_ref = actor_ref
 
     @property
     def _actor(self) -> Any:
@@ -30,6 +38,19 @@ class Proxy(pykka.ActorProxy[Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return proxy_at, (self.actor_ref, self._attr_path)
+
+
+class Unlooked:
+    """A ref as pykka's proxy takes it in code that is replayed: that may not look whether the actor is alive."""
+
+    __slots__ = ("_actor_weakref",)
+
+    def __init__(self, ref: ActorRef[Any]) -> None:
+        self._actor_weakref = ref._actor_weakref
+
+    def is_alive(self) -> bool:
+        """Say yes: a send to a dead actor tells of it."""
+        return True
 
 
 def attributes_of(actor: Any) -> dict[tuple[str, ...], tuple[bool, bool]]:

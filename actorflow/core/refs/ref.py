@@ -14,7 +14,7 @@ from pykka import messages as pykka_messages
 
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.futures.unobserved import fail
-from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.core.messages.messages import Call, Sent, Stop
 from actorflow.core.refs.cell import DEAD, ENDING, Cell
 from actorflow.core.refs.pykka_views import Inbox, Proxy, StoppedEvent
@@ -86,6 +86,7 @@ class ActorRef(Cell, Generic[A_co]):
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""
+        check_effect("ref.is_alive()")
         return self._state < ENDING
 
     # --- sends -------------------------------------------------------------------------------------------------------

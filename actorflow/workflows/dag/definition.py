@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from actorflow.core.actors.traits import check_type
 from actorflow.errors import DefinitionError
-from actorflow.tasks.options import check_seconds, check_text
+from actorflow.tasks.options import check_count, check_list, check_seconds, check_text
 from actorflow.text import text_of
 from actorflow.workflows.dag.node import Node, NodeGroup, NodeKeywords, Results
-from actorflow.workflows.dag.specs import NodeSpec, add_node, check_count, check_loop, check_nested, check_task
+from actorflow.workflows.dag.specs import NodeSpec, add_node, check_loop, check_nested, check_task
+from actorflow.workflows.run import StepInfo
 
 if TYPE_CHECKING:
     from actorflow.tasks.task import AsyncTask, Task
     from actorflow.workflows.dag.plan import Plan
-    from actorflow.workflows.run import Run, StepInfo
+    from actorflow.workflows.run import Run
     from actorflow.workflows.workflow import AnyWorkflow
 
 R = TypeVar("R")
@@ -68,7 +69,8 @@ class Dag:
         if "/" in name:
             msg = f"Dag({name!r}): the name is a part of paths, and has no '/'"
             raise DefinitionError(msg)
-        check_count("workers", workers)
+        if workers is not None:
+            check_count("workers", workers)
         check_type("durable", durable, bool)
         self.name = name
         self.workers = workers
@@ -109,7 +111,8 @@ class Dag:
         """
         check_type("id", id, str | None)
         check_text("id", id)
-        check_count("workers", workers)
+        if workers is not None:
+            check_count("workers", workers)
         if durable is not None:
             check_type("durable", durable, bool)
         if deadline is not None:
@@ -267,7 +270,8 @@ class Dag:
         """
         check_task(task, "map")
         task.check((None,), {})
-        check_count("limit", limit)
+        if limit is not None:
+            check_count("limit", limit)
         if not isinstance(over, Node):
             msg = f"{self.name}.map({task.name}, {text_of(over)}): give a node; for a list that is known, add each item"
             raise DefinitionError(msg)
@@ -354,11 +358,11 @@ class Dag:
         if isinstance(node, str):
             index = self._by_name.get(node)
             if index is None:
-                msg = f"{self.name} has no node named {node!r}"
+                msg = f"{self.name} has no node named {text_of(node)}: its nodes are {self.name}.nodes"
                 raise DefinitionError(msg)
             return index
         if not isinstance(node, Node):
-            msg = f"{text_of(node)} is no node"
+            msg = f"{text_of(node)} is no node: give one that {self.name}.add(...) returned, or its name"
             raise DefinitionError(msg)
         if node._dag._specs is not self._specs:
             msg = f"{node!r} is of another DAG than {self.name}"
@@ -386,6 +390,7 @@ class Dag:
         """
         from actorflow.workflows.figures.mermaid import flowchart  # noqa: PLC0415 - drawn by few programs
 
+        check_list("steps", steps, "steps, such as run.steps", lambda step: isinstance(step, StepInfo))
         plan = self.plan()
         statuses = {step.name: step.status for step in steps}
         return flowchart(plan.names, plan.before, plan.sources, [statuses.get(name, "") for name in plan.names])

@@ -12,6 +12,7 @@ from actorflow.core.actors.child import child
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, RunCancelled
+from actorflow.tasks.options import check_timeout
 from actorflow.workflows.dag.journal import NOTHING_PAST, PastRun
 from actorflow.workflows.dag.looks import DagLooks, error_of
 from actorflow.workflows.dag.node import Results
@@ -95,6 +96,7 @@ class MemoryRun(Run[Results]):
 
     def result(self, *, timeout: float | None = None) -> Results:
         """Wait for the end of the run, and return its results."""
+        check_timeout(timeout)
         return self._future.get(timeout=timeout)  # type: ignore[no-any-return]
 
     def __await__(self) -> Generator[Any, Any, Results]:

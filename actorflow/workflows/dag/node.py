@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, Typed
 
 from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
-from actorflow.tasks.options import PRIORITIES, check_seconds, check_text
+from actorflow.tasks.options import check_priority, check_seconds, check_text
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -177,10 +177,7 @@ class NodeOptions:
             raise DefinitionError(msg)
         self._check_ends()
         if self.priority is not None:
-            check_type("priority", self.priority, int)
-            if isinstance(self.priority, bool) or not -PRIORITIES <= self.priority < PRIORITIES:
-                msg = f"priority={self.priority}: a whole number of 64 bits"
-                raise DefinitionError(msg)
+            check_priority(self.priority)
         if self.group is not None:
             check_type("group", self.group, NodeGroup)
         if self.duration is not None:
@@ -188,7 +185,8 @@ class NodeOptions:
 
     def _check_ends(self) -> None:
         join = self.join
-        if join != "all" and (isinstance(join, bool) or not (isinstance(join, int) or join == "any")):
+        is_word = isinstance(join, str) and join in {"all", "any"}
+        if not is_word and (isinstance(join, bool) or not isinstance(join, int)):
             msg = f"join={text_of(join)}: give 'all', 'any', or how many of the nodes before it"
             raise DefinitionError(msg)
         check_choice("rest", self.rest, ("cancel", "let"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.actors.traits import check_known, check_type
 from actorflow.errors import DefinitionError
-from actorflow.tasks.options import PLAIN, check_for_step
+from actorflow.tasks.options import PLAIN, check_count, check_for_step
 from actorflow.tasks.task import AnyTask
 from actorflow.text import text_of
 from actorflow.workflows.dag.node import OPTION_NAMES, Node, NodeOptions
@@ -50,23 +50,12 @@ def check_task(work: Any, verb: str) -> None:
         check_for_step(work.name, work.job_options, FOR_NODES, f"a node has {', '.join(FOR_NODES)}")
 
 
-def check_count(name: str, value: Any, *, most: int | None = None) -> None:
-    """Refuse a number of things that is none."""
-    check_type(name, value, int | None)
-    if isinstance(value, bool) or (value is not None and value < 1):
-        msg = f"{name}={value!r}: 1 or more"
-        raise DefinitionError(msg)
-    if most is not None and value is not None and value > most:
-        msg = f"{name}={value!r}: {most} at most"
-        raise DefinitionError(msg)
-
-
 def check_loop(what: str, limit: Any, until: Any) -> None:
     """Refuse a loop without a limit of rounds, or without a function that says which is the last."""
-    check_count("limit", limit, most=ROUNDS)
     if limit is None:
         msg = f"{what}: give a limit of rounds"
         raise DefinitionError(msg)
+    check_count("limit", limit, most=ROUNDS)
     if not callable(until):
         msg = f"until={text_of(until)}: give a function of the result: until=lambda n: n > 9"
         raise DefinitionError(msg)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.sax.saxutils import escape
 
 from actorflow.machine.pictures.labels import clip
+from actorflow.tasks.options import check_count
 from actorflow.workflows.figures.times import WorkflowTime, begin_of, critical_path, workflow_time
 
 if TYPE_CHECKING:
@@ -76,7 +77,12 @@ class Timeline:
         Args:
             width: characters of the chart.
             rows: steps, at most; the first ones that began.
+
+        Raises:
+            DefinitionError: one of them is no number of these.
         """
+        check_count("width", width)
+        check_count("rows", rows)
         begun = self._begun()
         if not begun:
             return f"{label(self.run)}: no step has begun\n"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from actorflow.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from actorflow.workflows.run import StepInfo
+from actorflow.tasks.options import check_count, check_list
+from actorflow.text import text_of
+from actorflow.workflows.run import StepInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,12 @@ class WorkflowTime:
         return self.coordination / self.steps if self.steps else 0.0
 
     def utilisation(self, workers: int) -> float:
-        """Return the part of the time of so many workers that tasks ran in."""
+        """Return the part of the time of so many workers that tasks ran in.
+
+        Raises:
+            DefinitionError: that is no number of workers.
+        """
+        check_count("workers", workers)
         return self.task_time / (workers * self.makespan) if self.makespan > 0 else 0.0
 
 
@@ -59,7 +63,11 @@ def workflow_time(steps: Sequence[StepInfo]) -> WorkflowTime:
     >>> time = workflow_time(steps)
     >>> time.makespan, time.task_time, time.coordination
     (2.5, 2.0, 0.5)
+
+    Raises:
+        DefinitionError: these are no steps.
     """
+    check_list("steps", steps, "steps, such as run.steps", lambda step: isinstance(step, StepInfo))
     ran = [step for step in steps if step.started is not None and step.ended is not None]
     if not ran:
         return WorkflowTime(0.0, 0.0, 0.0, 0.0, 0)
@@ -125,6 +133,6 @@ def workflow_capacity(tasks: float, parallelism: float, resource_capacity: float
     given = (tasks, parallelism, resource_capacity)
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in given)
     if not numbers or tasks < 0 or parallelism < 0 or resource_capacity <= 0:
-        msg = f"workflow_capacity{given}: give numbers, none negative, and a capacity above 0"
+        msg = f"workflow_capacity{text_of(given)}: give numbers, none negative, and a capacity above 0"
         raise DefinitionError(msg)
     return tasks * parallelism / resource_capacity

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future
-from actorflow.core.messages.execution import CURRENT, late_send
+from actorflow.core.messages.execution import CURRENT, check_effect, late_send
 from actorflow.core.messages.messages import Stop, Terminated
 from actorflow.core.refs.cell import DEAD, ENDING, IDLE
 from actorflow.core.refs.pykka_views import RemoteProxy
@@ -262,6 +262,7 @@ class RemoteRef(OffProcessBase):
 
     def is_alive(self) -> bool:
         """Ask where it lives; False if no answer comes in five seconds."""
+        check_effect("ref.is_alive()")
         if self._state >= ENDING:
             return False
         future = RemoteFuture(self)
