@@ -7,7 +7,7 @@ import functools
 import inspect
 import uuid
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -36,12 +36,18 @@ class EventType:
         version: of the fields, from 1.
         key: the field whose value orders events; None: they have no order.
         cls: the class.
+        undo: the class of the event that says that its work was undone; False: there is nothing to undo.
+        failure: it says that a conversation failed: the work before it is to be undone.
+        external: it is also published or heard outside of the services, where their annotations do not tell of it.
     """
 
     name: str
     version: int
     key: str | None
     cls: type[Any]
+    undo: type[Any] | Literal[False] | None = None
+    failure: bool = False
+    external: bool = False
 
     @staticmethod
     def of(kind: type[Any]) -> EventType:
@@ -97,11 +103,14 @@ def check_event_class(cls: object, where: str) -> type[Any]:
 
 @functools.lru_cache(1024)
 def undeclared(cls: type[Any]) -> EventType:
-    """Return the type of a class without `@af.event`; the key is that of the class it is derived from."""
+    """Return the type of a class without `@af.event`; all but name and version is that of the class above it."""
     check_event_class(cls, "events")
-    bases = (base.__dict__.get(MARK) for base in cls.__mro__)
-    key = next((base.key for base in bases if base is not None), None)
-    return EventType(f"{module_of(cls)}.{cls.__qualname__}", 1, key, cls)
+    name = f"{module_of(cls)}.{cls.__qualname__}"
+    for base in cls.__mro__:
+        declared: EventType | None = base.__dict__.get(MARK)
+        if declared is not None:
+            return dataclasses.replace(declared, name=name, version=1, cls=cls)
+    return EventType(name, 1, None, cls)
 
 
 def text_key(key: object, what: str) -> str | None:
@@ -125,8 +134,26 @@ def text_key(key: object, what: str) -> str | None:
 @overload
 def event(cls: C, /) -> C: ...
 @overload
-def event(*, name: str | None = None, version: int = 1, key: str | None = None) -> Callable[[C], C]: ...
-def event(cls: Any = None, /, *, name: str | None = None, version: int = 1, key: str | None = None) -> Any:
+def event(
+    *,
+    name: str | None = None,
+    version: int = 1,
+    key: str | None = None,
+    undo: type[Any] | Literal[False] | None = None,
+    failure: bool | None = None,
+    external: bool | None = None,
+) -> Callable[[C], C]: ...
+def event(
+    cls: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    version: int = 1,
+    key: str | None = None,
+    undo: type[Any] | Literal[False] | None = None,
+    failure: bool | None = None,
+    external: bool | None = None,
+) -> Any:
     """Declare a dataclass or a msgspec Struct an event, with a name that outlives its place in the code.
 
     Any dataclass or Struct can be published. One that is stored should have a name, since its module may change.
@@ -136,6 +163,11 @@ def event(cls: Any = None, /, *, name: str | None = None, version: int = 1, key:
         name: the topic, such as "orders.placed"; `module.qualname` without it.
         version: of the fields: raise it when they change, and say by `@af.upcast` how older events are read.
         key: the field whose value orders events: those of one key are handled in order.
+        undo: the class of the event that says that the work behind this one was undone; False if there is nothing to
+            undo. `actorflow check` reports work that a failure leaves behind.
+        failure: it says that a conversation failed, so that the work before it is to be undone.
+        external: it is published, or heard, outside of the services, such as by another program: `actorflow check`
+            misses no publisher and no handler of it.
 
     Raises:
         DefinitionError: it is neither a dataclass nor a Struct, an option makes no sense, or the name is taken.
@@ -149,10 +181,30 @@ def event(cls: Any = None, /, *, name: str | None = None, version: int = 1, key:
     """
     if cls is not None:
         return declare(cls, None, 1, None)
-    return lambda given: declare(given, name, version, key)
+    roles = roles_of(undo, failure, external)
+    return lambda given: declare(given, name, version, key, **roles)
 
 
-def declare(cls: Any, name: str | None, version: int, key: str | None) -> Any:
+def roles_of(undo: object, failure: object, external: object) -> dict[str, Any]:
+    """Return those options that were given about the place of an event among the others.
+
+    Raises:
+        DefinitionError: one of them makes no sense.
+    """
+    given = {name: value for name, value in (("failure", failure), ("external", external)) if value is not None}
+    for name, value in given.items():
+        if type(value) is not bool:
+            msg = f"@af.event: {name}={text_of(value)}: give True or False"
+            raise DefinitionError(msg)
+    if undo is None:
+        return given
+    if undo is not False and not is_event_class(undo):
+        msg = f"@af.event: undo={text_of(undo)}: give the class of the event of its undo, or False if it needs none"
+        raise DefinitionError(msg)
+    return {**given, "undo": undo}
+
+
+def declare(cls: Any, name: str | None, version: int, key: str | None, **roles: Any) -> Any:
     """Note the declaration of a class, and return the class."""
     if isinstance(cls, type) and not is_event_class(cls):
         msg = f"@af.event on {cls.__qualname__}: put it above @dataclass, or derive the class from msgspec.Struct"
@@ -167,7 +219,8 @@ def declare(cls: Any, name: str | None, version: int, key: str | None) -> Any:
     if key is not None and key not in field_names(cls):
         msg = f"{where}: key={text_of(key)}: it has no such field; its fields are {', '.join(field_names(cls))}"
         raise DefinitionError(msg)
-    declared = EventType(name or f"{module_of(cls)}.{cls.__qualname__}", version, key or undeclared(cls).key, cls)
+    above = undeclared(cls)
+    declared = dataclasses.replace(above, name=name or above.name, version=version, key=key or above.key, **roles)
     other = DECLARED_EVENTS.get(declared.name)
     if other is not None and not same_class(other.cls, cls):
         msg = (

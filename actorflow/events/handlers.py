@@ -62,6 +62,7 @@ class HandlerRule:
         accepts: the classes that its parameter takes; none: any.
         published: the classes of events that it returns or yields.
         many: it gives an iterator of events, not one.
+        optional: it may publish none.
     """
 
     name: str
@@ -71,6 +72,7 @@ class HandlerRule:
     accepts: tuple[type[Any], ...]
     published: tuple[type[Any], ...]
     many: bool
+    optional: bool
 
 
 class HandlerTable:
@@ -269,14 +271,14 @@ def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mappin
             raise DefinitionError(msg)
     hints = resolved(function, scope)
     accepts = accepted_of(hints[parameter])
-    published, many = published_of(function, hints["return"], where)
+    published, many, optional = published_of(function, hints["return"], where)
     for mark in marks:
         for event in mark.events:
             if not takes(accepts, event):
                 taken = " | ".join(taken.__qualname__ for taken in accepts)
                 msg = f"{where} is @af.on({event.__qualname__}), but its parameter {parameter!r} takes {taken}"
                 raise DefinitionError(msg)
-        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many)
+        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many, optional)
 
 
 def check_reachable(cls: type[Any], rules: tuple[HandlerRule, ...]) -> None:

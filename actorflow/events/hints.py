@@ -7,7 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actorflow.errors import DefinitionError
 from actorflow.events.event import check_event_class, is_event_class
@@ -46,8 +46,22 @@ def parts_of(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def published_of(function: Callable[..., Any], hint: Any, where: str) -> tuple[tuple[type[Any], ...], bool]:
-    """Return the classes of events that a handler publishes, and whether it gives several.
+class Published(NamedTuple):
+    """The events that a handler publishes, by its annotation.
+
+    Attributes:
+        events: their classes.
+        many: it gives an iterator of them, not one.
+        optional: it may publish none.
+    """
+
+    events: tuple[type[Any], ...]
+    many: bool
+    optional: bool
+
+
+def published_of(function: Callable[..., Any], hint: Any, where: str) -> Published:
+    """Return the events that a handler publishes.
 
     Raises:
         DefinitionError: the annotation names something that is no event, or not what the function is.
@@ -80,7 +94,7 @@ def published_of(function: Callable[..., Any], hint: Any, where: str) -> tuple[t
             raise DefinitionError(msg)
         if part not in classes:
             classes.append(part)
-    return tuple(classes), many
+    return Published(tuple(classes), many, many or any(part in NOTHING for part in parts_of(given)))
 
 
 def accepted_of(hint: Any) -> tuple[type[Any], ...]:

@@ -278,3 +278,72 @@ def test_the_errors_survive_pickling() -> None:
         back = pickle.loads(pickle.dumps(error))
         assert str(back) == str(error)
         assert vars(back) == vars(error)
+
+
+# --- the place of an event among the others --------------------------------------------------------------------------
+
+
+@af.event(name="test.stock.released")
+@dataclass(frozen=True)
+class Released:
+    order: str
+
+
+@af.event(name="test.stock.reserved", undo=Released, external=True)
+@dataclass(frozen=True)
+class Reserved:
+    order: str
+
+
+@dataclass(frozen=True)
+class ReservedLate(Reserved):
+    days: int = 0
+
+
+@af.event(name="test.stock.reserved.twice", external=False)
+@dataclass(frozen=True)
+class ReservedTwice(Reserved):
+    count: int = 0
+
+
+@af.event(undo=False, failure=True)
+@dataclass(frozen=True)
+class Refused:
+    order: str
+
+
+def test_an_event_has_its_undo_event_and_says_that_it_is_a_failure_or_external():
+    assert (EventType.of(Reserved).undo, EventType.of(Reserved).failure, EventType.of(Reserved).external) == (
+        Released,
+        False,
+        True,
+    )
+    assert (EventType.of(Refused).undo, EventType.of(Refused).failure) == (False, True)
+    assert (EventType.of(Released).undo, EventType.of(Released).external) == (None, False)
+
+
+def test_a_class_below_takes_these_from_the_one_above_unless_it_says_otherwise():
+    assert (EventType.of(ReservedLate).undo, EventType.of(ReservedLate).external) == (Released, True)
+    assert (EventType.of(ReservedTwice).undo, EventType.of(ReservedTwice).external) == (Released, False)
+
+
+class Grim:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"undo": "stock.released"}, "undo='stock.released': give the class of the event of its undo, or False"),
+        ({"undo": True}, "undo=True: give the class"),
+        ({"undo": int}, "undo="),
+        ({"undo": Grim()}, "undo="),
+        ({"failure": 1}, "failure=1: give True or False"),
+        ({"external": "yes"}, "external='yes': give True or False"),
+    ],
+)
+def test_a_place_that_makes_no_sense_is_refused(options, text):
+    with pytest.raises(af.DefinitionError) as caught:
+        af.event(**options)
+    assert text in str(caught.value)

@@ -307,3 +307,22 @@ def test_a_table_goes_to_another_process() -> None:
     table = handlers_of(Portable)
     assert pickle.loads(pickle.dumps(table)).rules == table.rules
     assert cloudpickle.loads(cloudpickle.dumps(table)).published == (Paid,)
+
+
+@pytest.mark.parametrize(
+    ("hint", "optional"),
+    [
+        (Paid, False),
+        (Paid | Refused, False),
+        (Paid | None, True),
+        (None, True),
+        (Iterator[Paid], True),
+    ],
+)
+def test_a_rule_says_whether_its_handler_may_publish_nothing(hint, optional):
+    class Service:
+        @af.on(Placed)
+        def handle(self, event: Placed) -> None: ...
+
+    Service.handle.__annotations__["return"] = hint
+    assert handlers_of(Service).rules[0].optional is optional
