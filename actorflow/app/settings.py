@@ -25,6 +25,8 @@ class Settings:
         store_patience: seconds that work waits for a PostgreSQL server that is known to be lost; then it has failed.
         keep_runs: seconds for which a run of a workflow is kept after its end.
         keep_run_ids: seconds after that, for which a second start of its id is known to be the same run.
+        partitions: of the event log, a number that the first system on a store fixes (8, if it says nothing): events of
+            one key are in one partition, and so many instances of a service can share the log. None: as it is.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow). In
             hosts, too; in virtual time it does nothing.
     """
@@ -39,6 +41,7 @@ class Settings:
     store_patience: float = 1.5
     keep_runs: float = 30 * 86_400.0
     keep_run_ids: float = 90 * 86_400.0
+    partitions: int | None = None
     move_baton: bool = False
 
     def __post_init__(self) -> None:
@@ -50,6 +53,10 @@ class Settings:
         check_type("keep_runs", self.keep_runs, int | float)
         check_type("keep_run_ids", self.keep_run_ids, int | float)
         check_type("threads", self.threads, int)
+        check_type("partitions", self.partitions, int | None)
+        if self.partitions is not None and not 1 <= self.partitions <= 1024:
+            msg = f"partitions={self.partitions}: the event log has 1 to 1024"
+            raise DefinitionError(msg)
         check_type("ask_timeout", self.ask_timeout, int | float | None)
         if (
             not self.grace >= 0

@@ -350,6 +350,10 @@ class StoredSystem(System):
         return read(runtime_of(self.scheduler, lambda: self.store), data)
 
     def _place_durable(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
+        if traits.actor_class._is_service:
+            from actorflow.events.log.opening import place_service  # noqa: PLC0415 - most durable actors are no services
+
+            return place_service(self.scheduler, lambda: self.store, self.settings.partitions, path, traits)
         from actorflow.durable.opening import place_durable  # noqa: PLC0415 - most systems have no durable actor
 
         return place_durable(self.scheduler, lambda: self.store, path, traits)

@@ -58,6 +58,7 @@ class Actor(pykka.Actor):
     _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives the actors that may use it
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
     _is_machine: ClassVar[bool] = False
+    _is_service: ClassVar[bool] = False
     _restart_intensity: ClassVar[int] = 1
     _restart_period: ClassVar[float] = 5.0
     _default_system: ClassVar[staticmethod[[], Any]]  # of `start`; core.system, which is made of actors, puts it here

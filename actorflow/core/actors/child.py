@@ -49,6 +49,9 @@ class Child(Generic[A_co]):
             durable: keep its state, mailbox and timers in the system's store.
             durability: "power" or "process", the failure that its commits outlive (default: the store's).
             retry: how often, and when, a durable actor tries a message again (default: `af.Retry(5)`).
+            group: name of a durable service as a consumer of the event log (default: its path below the system).
+            instances: durable actors that a durable service is, sharing the log by the keys of events (default: 1).
+            start: where a new consumer begins in the log: "beginning" (the default), "now", or a datetime.
 
         Raises:
             DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.

@@ -16,6 +16,7 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
+    from datetime import datetime
 
     from actorflow.core.actors.actor import Actor
     from actorflow.core.refs.ref import ActorRef
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
 Durability: TypeAlias = Literal["power", "process"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
+Start: TypeAlias = "Literal['beginning', 'now'] | datetime"
 
 
 class Placement(Protocol):
@@ -56,6 +58,9 @@ class ClassKeywords(TypedDict, total=False):
     durable: bool
     durability: Durability
     retry: Retries
+    group: str
+    instances: int
+    start: Start
 
 
 class ChildKeywords(ClassKeywords, total=False):
@@ -81,6 +86,9 @@ class Options:
         durable: its state, mailbox and timers are rows of the system's store.
         durability: the failure that the commits of a durable actor outlive; `None`: the store's own setting.
         retry: how often a durable actor tries a message again; `None`: `Retry(5)`.
+        group: the name of a durable service as a consumer of the event log; `None`: its path below the system.
+        instances: how many durable actors a durable service is, which share the log by the keys of events; `None`: one.
+        start: where a new consumer begins: the "beginning" of the log, the default, "now", or a time.
     """
 
     name: str | None = None
@@ -95,6 +103,9 @@ class Options:
     durable: bool = False
     durability: Durability | None = None
     retry: Retries | None = None
+    group: str | None = None
+    instances: int | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         check_type("name", self.name, str | None)
@@ -128,9 +139,30 @@ class Options:
         if not self.durable and (self.retry is not None or self.durability is not None):
             msg = "retry= and durability= are for durable actors: say durable=True as well"
             raise DefinitionError(msg)
+        if self.group is not None or self.instances is not None or self.start is not None:
+            self._check_consumer()
         if self.durable and self.overflow == "drop_oldest":
             msg = "overflow='drop_oldest' would lose messages of a durable actor: choose 'block' or 'fail'"
             raise DefinitionError(msg)
+
+    def _check_consumer(self) -> None:
+        check_type("group", self.group, str | None)
+        check_type("instances", self.instances, int | None)
+        if not self.durable:
+            msg = "group=, instances= and start= are for durable services: say durable=True as well"
+            raise DefinitionError(msg)
+        if self.group is not None and not self.group:
+            msg = "group='': a consumer's name is not empty"
+            raise DefinitionError(msg)
+        if self.instances is not None and self.instances < 1:
+            msg = f"instances={self.instances}: a service has at least 1"
+            raise DefinitionError(msg)
+        is_time = hasattr(self.start, "timestamp") and hasattr(self.start, "tzinfo")
+        if is_time and self.start.tzinfo is None:  # type: ignore[union-attr]
+            msg = f"start={self.start!r}: give the time a zone, such as tzinfo=datetime.UTC"
+            raise DefinitionError(msg)
+        if not is_time:
+            check_choice("start", self.start, ("beginning", "now", None))
 
     def override(self, **options: Unpack[ChildKeywords]) -> Options:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""

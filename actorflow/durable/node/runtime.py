@@ -50,6 +50,7 @@ class DurableRuntime(ledger.LedgerContext):
 
     Attributes:
         hear_of_runs: called when a run that is not loaded here may have got mail.
+        log: the event log of the store, as this process has it; None until something of it is used.
     """
 
     START: Final = Start()  # the message of the handler of `on_start`
@@ -61,6 +62,7 @@ class DurableRuntime(ledger.LedgerContext):
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
         self.hear_of_runs: Callable[[], object] = lambda: None
+        self.log: Any = None
         self.node = store.node.id
         self.batch = batch_of(scheduler, store)
         self.housekeeping = Housekeeping(self, scheduler)

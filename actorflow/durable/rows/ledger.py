@@ -212,7 +212,7 @@ def save(
         Twice: the message was handled before.
         MailboxFull: a receiver has no room for a message that was sent.
     """
-    if transaction.run("actors.save", _state_of(unit)) != 1:
+    if _save_state(transaction, unit) != 1:
         msg = f"{unit.name} was taken over by another node"
         raise Lost(msg)
     unit.replies.clear()  # of a commit that failed
@@ -236,6 +236,12 @@ def save(
         put(transaction, context, letter, capacities(letter.receiver))
     for write, _ in unit.also:
         write(transaction)
+
+
+def _save_state(transaction: Transaction, unit: Effects) -> int:
+    if unit.log is None:
+        return transaction.run("actors.save", _state_of(unit))
+    return transaction.run("events.save", {**_state_of(unit), "log": unit.log})
 
 
 def _state_of(unit: Effects) -> dict[str, Any]:
@@ -331,6 +337,7 @@ class OwnedActor:
     next: int
     timers: list[TimerRow]
     newest: int  # number of the last row that waits
+    unclean: bool = False  # its owner has died
 
 
 def own(
@@ -372,7 +379,7 @@ def own(
             transaction.run("actors.save", {**fence, "state": state, "next": following})
     timers = _sound_timers(transaction, name, now)
     newest = transaction.one("actors.newest_of", {"receiver": name})
-    return OwnedActor(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
+    return OwnedActor(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0, unclean)
 
 
 def _sound_timers(transaction: Transaction, name: str, now: float) -> list[TimerRow]:

@@ -120,6 +120,7 @@ class Effects:
         also: pieces of work of upper layers: the function that writes, and the one to call after the commit.
         durability: how long the commit has to last, if longer than the actor's.
         replies: the answers that the commit has put into mailboxes.
+        log: how far a durable service has come in the event log, as it is stored; None: that stays.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Effects:
     dropped_timers: list[int] = field(default_factory=list)
     also: tuple[tuple[Callable[[Transaction], object], Callable[[], object]], ...] = ()
     durability: Durability | None = None
+    log: str | None = None
 
     @property
     def has_more_than_state(self) -> bool:

@@ -1,0 +1,407 @@
+"""Chain: events that a durable service handles one after the other, and whose effects are one commit.
+
+The next handler sees the state that the one before it has left, so state and offset are written once. If a handler
+fails, all of the chain is undone; then the events before that one are handled again, and it is set aside behind them.
+"""
+
+from __future__ import annotations
+
+import json
+from types import AsyncGeneratorType, CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.log import logger
+from actorflow.core.messages.messages import CHANGED
+from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.refs.failure import failed as core_failed
+from actorflow.core.refs.failure import is_contained
+from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
+from actorflow.durable.rows.records import KILLS, Effects, Lost
+from actorflow.durable.rows.state import is_machine, state_bytes
+from actorflow.errors import ActorDeadError, HostDied, MailboxFull, OutcomeUnknown, Stopping, StoreError
+from actorflow.events.envelope import HANDLED
+from actorflow.events.log.entries import DEAD, KEEP_DEAD, MOST_PARKED, PARKED, Entry
+from actorflow.events.log.rows import NewEvent, put
+from actorflow.store.error_json import write_error
+from actorflow.tasks.retry import Retry
+from actorflow.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actorflow.core.futures.future import Future
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.events.envelope import Envelope
+    from actorflow.events.log.member import MemberMailbox
+    from actorflow.store.transaction import Durability, Transaction
+
+CHAIN: Final = 64  # events of one commit at most
+CHAIN_SECONDS: Final = 0.002
+NO_STATE: Final = b"null"
+
+
+def stored_state(service: Any) -> bytes:
+    """Return the state of a service as it is stored; it need not have one."""
+    if not is_machine(service) and getattr(service, "state", None) is None:
+        return NO_STATE
+    return state_bytes(service)
+
+
+class ServiceUnit(StoredUnit):
+    """A unit of work of a durable service: a message in its mailbox, or a timer."""
+
+    __slots__ = ()
+
+    box: MemberMailbox
+
+    def state_bytes(self) -> bytes:
+        """Return the state as it is stored."""
+        return stored_state(self.actor)
+
+    def not_committed(self, error: Exception) -> None:
+        """Deal with effects that are not in the store."""
+        if isinstance(error, OutcomeUnknown):
+            self.box.log.look_later()
+        if not isinstance(error, Lost):
+            super().not_committed(error)
+            return
+        self.drop_sends()
+        if self.is_alive:
+            self.box.lost(error)
+            self.box.pause(None)
+
+
+class EventChain(ServiceUnit):
+    """The unit of work of several events.
+
+    Attributes:
+        entries: the events.
+        place: how many of them are dealt with.
+        ran: how many handlers have run.
+        offsets: the offsets behind those that are dealt with.
+        published: what the handlers have published.
+        aside: events to be set aside, with the stage.
+        ended: events that were set aside, and are dealt with.
+        is_quiet: the event was handled before the replay that is under way: what its handler sends is dropped.
+    """
+
+    __slots__ = (
+        "aside",
+        "ended",
+        "entries",
+        "envelope",
+        "is_quiet",
+        "loud",
+        "many",
+        "offsets",
+        "place",
+        "published",
+        "ran",
+        "tried",
+    )
+
+    def __init__(self, box: MemberMailbox, entries: list[Entry]) -> None:
+        super().__init__(box, None)
+        self.entries = entries
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was done so far."""
+        box = self.box
+        self.place = self.ran = 0
+        self.offsets = box.offsets.copy()
+        self.published: list[NewEvent] = []
+        self.aside: list[tuple[Entry, int]] = []
+        self.ended: list[Entry] = []
+        self.loud: list[int] = []
+        self.tried: Entry | None = None
+        self.envelope: Envelope | None = None
+        self.is_quiet = self.many = False
+
+    def note_begin(self) -> None:
+        """Note which event is handled, as a process has died on one.
+
+        Raises:
+            StoreError: it could not be noted.
+        """
+        box, seq = self.box, self.entries[0].row.seq
+        if box.offsets.crashes and box.offsets.suspect not in (0, seq):
+            return  # another one is suspected, and comes later
+        box.offsets.suspect, box.offsets.is_begun = seq, True
+        values = {"name": box.name, "owner": box.node, "epoch": box.epoch, "log": box.offsets.text()}
+        if not box.write_soon("events.begin", values):
+            raise taken_over(box)
+
+    # --- the handlers ------------------------------------------------------------------------------------------------
+
+    def handle_all(self) -> Any:
+        """Handle the events, one after the other; the rest of them in a coroutine once a handler is one."""
+        clock = self.scheduler.clock
+        end = clock.monotonic() + CHAIN_SECONDS
+        while self.place < len(self.entries) and not self.meets_fate():
+            result = self.begin_next()
+            if type(result) is CoroutineType or type(result) is AsyncGeneratorType:
+                HANDLED.set(None)  # here; the coroutine has a context of its own
+                return self.handle_rest(result)
+            self.end_one(result)
+            if self.is_full or clock.monotonic() > end:
+                break
+        return None
+
+    async def handle_rest(self, result: Any) -> None:
+        """Go on from a handler that is async."""
+        clock = self.scheduler.clock
+        end = clock.monotonic() + CHAIN_SECONDS
+        HANDLED.set(self.envelope)
+        while True:
+            if type(result) is CoroutineType:
+                result = await result
+            if type(result) is AsyncGeneratorType:
+                result = [event async for event in result]
+            self.end_one(result)
+            if self.is_full or clock.monotonic() > end:
+                return
+            if self.place >= len(self.entries) or self.meets_fate():
+                return
+            result = self.begin_next()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next event cannot be set aside behind others of its key."""
+        if self.place >= len(self.entries) or self.box.parked.count + len(self.aside) < MOST_PARKED:
+            return False
+        entry = self.entries[self.place]
+        return not entry.number and entry.row.lane in self.box.parked
+
+    def meets_fate(self) -> bool:
+        """Set the next event aside if its handler has failed in a chain that was undone, and say whether it has."""
+        entry, fate = self.entries[self.place], self.box.fate
+        if fate is None or fate[0] != entry.row.seq:
+            return False
+        self.set_aside(entry, fate[1])
+        return True
+
+    def begin_next(self) -> Any:
+        """Call the handler of the next event; return what it returns, or None if the event is passed."""
+        box, entry = self.box, self.entries[self.place]
+        row = entry.row
+        if not entry.number and row.lane in box.parked:
+            self.aside.append((entry, PARKED))
+            return None
+        if not entry.number and not box.concerns(row.type):
+            return None
+        self.tried = entry
+        offsets = box.offsets
+        if offsets.crashes >= KILLS and offsets.suspect == row.seq:
+            raise HostDied(f"{offsets.crashes} processes have died on it")
+        self.envelope = envelope = row.envelope()
+        self.message = envelope.event
+        rule = box.table.find(envelope.event, self.actor)
+        if rule is None:
+            return None
+        self.ran += 1
+        self.many = rule.many
+        self.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud and not entry.is_late
+        HANDLED.set(envelope)
+        return getattr(self.actor, rule.name)(envelope.event)
+
+    def end_one(self, result: Any) -> None:
+        """Note that an event is dealt with, and what its handler has returned: events to publish."""
+        entry = self.entries[self.place]
+        if result is not None:
+            for event in result if self.many else (result,):
+                if event is not None:
+                    self.publish(self.box.log.new_row(event, source=self.box.ref.path))
+        HANDLED.set(None)
+        if entry.number:
+            self.ended.append(entry)
+        else:
+            self.box.passed(self.offsets, entry.row)
+        if entry.row.seq in self.box.aloud:
+            self.loud.append(entry.row.seq)
+        self.place += 1
+        self.tried = None
+        self.is_quiet = False
+
+    # --- effects of the handlers -------------------------------------------------------------------------------------
+
+    def publish(self, event: NewEvent) -> None:
+        """Have an event published by the commit; in a quiet replay it is dropped."""
+        if not self.is_quiet:
+            self.published.append(event)
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Keep a send until the commit; in a quiet replay it is dropped."""
+        if not self.is_quiet or self.is_over:
+            super().hold(ref, message, future)
+        elif future is not None:
+            future._settle(None, ActorDeadError(f"it was not sent: {self.box.ref.path} replays what it has handled"))
+
+    def also(
+        self,
+        work: Callable[[Transaction], object],
+        after: Callable[[], object],
+        durability: Durability | None = None,
+    ) -> None:
+        """Add a piece of work of an upper layer to the commit; in a quiet replay it is dropped."""
+        if not self.is_quiet:
+            super().also(work, after, durability)
+
+    # --- its end -----------------------------------------------------------------------------------------------------
+
+    def succeeded(self, value: Any) -> Any:
+        """Put the effects into the open batch, if there are any."""
+        box = self.box
+        if self.ran or self.aside or self.ended or self.is_abandoned:
+            self.offsets.acquit()
+            if self.ran:
+                return super().succeeded(value)
+            self.effects.state = box.stored
+            return self.submit()
+        self.is_over = True  # there was no handler for any of them
+        box.take_over(self)
+        box.save_soon()
+        box.look_on()
+        return CHANGED
+
+    def failed(self, error: BaseException) -> Any:
+        """Undo the chain; handle the events before the failed one again, or set it aside if there are none."""
+        HANDLED.set(None)
+        box, tried = self.box, self.tried
+        before = self.place if tried is not None else 0
+        if self.is_abandoned:
+            logger.info("An abandoned handler ended with %r", error)
+            return self.abandoned()
+        box.roll_back()
+        self.drop_sends()
+        self.effects = Effects(box.name, box.node, box.epoch, box.stored)
+        is_stopping = isinstance(error, Stopping) and must_stop(box.ref)
+        if not is_stopping and not is_contained(error):
+            return core_failed(self.scheduler, self.outer, error, None) or CHANGED
+        all_of_them = len(self.entries) if tried is None else 1  # whose effects cannot be stored
+        self.begin()
+        if not (is_stopping or before or all_of_them > 1):
+            self.set_aside(tried or self.entries[0], error)
+            return self.submit()
+        if not is_stopping and tried is not None:
+            box.fate = (tried.row.seq, error)
+        elif all_of_them > 1:
+            box.singles = max(box.singles, all_of_them)
+        box.wake()
+        return CHANGED
+
+    def set_aside(self, entry: Entry, error: BaseException) -> None:
+        """Count a failed try of an event, and decide on the next step: another try, or a dead event."""
+        box, row = self.box, entry.row
+        now = self.scheduler.clock.time()
+        entry.attempt += 1
+        first = first_try(entry.error, now)
+        rng = self.scheduler.random_for(f"{box.ref.path} retry")
+        pause = pause_after(box.retry, entry.attempt, error, rng, now - first)
+        if isinstance(error, HostDied) and box.offsets.crashes >= KILLS:
+            pause = None
+        entry.error = json.dumps({**json.loads(write_error(error)), "first": first}).encode()
+        entry.due = None if pause is None else now + pause
+        self.failure = error
+        self.offsets.acquit()
+        what = f"{row.type} {row.seq}" + (f" of key {row.key!r}" if row.key is not None else "")
+        if pause is None:
+            text = "%s failed on event %s %s, rolled back; it is dead"
+            logger.error(text, box.ref, what, plural(entry.attempt, "time"), exc_info=error)
+        else:
+            text = "%s failed on event %s (try %d), rolled back; its key waits, again in %.3g s"
+            logger.warning(text, box.ref, what, entry.attempt, pause, exc_info=error)
+        self.aside.append((entry, DEAD if pause is None else PARKED))
+        if not entry.number:
+            box.passed(self.offsets, row)
+        self.place += 1
+
+    # --- the commit --------------------------------------------------------------------------------------------------
+
+    def write(self, transaction: Transaction) -> None:
+        """Write the effects."""
+        box, effects = self.box, self.effects
+        effects.log = self.offsets.text()
+        super().write(transaction)
+        now = box.runtime.now()
+        for entry, stage in self.aside:
+            keep = now + KEEP_DEAD if stage == DEAD else None
+            if not entry.number:
+                entry.written = entry.put_aside(transaction, box.name, stage, entry.due, keep)
+                continue
+            values = {"number": entry.number, "attempt": entry.attempt, "error": entry.error}
+            if stage == DEAD:
+                transaction.run("events.bury", {**values, "keep": keep})
+            else:
+                transaction.run("events.again", {**values, "due": entry.due})
+        for entry in self.ended:
+            if transaction.run("events.unpark", {"number": entry.number}) != 1:
+                raise taken_over(box)
+        for seq in self.loud:
+            transaction.run("events.heard", {"consumer": box.name, "seq": seq})
+        if self.published:
+            put(transaction, box.runtime.store.dialect, self.published)
+            transaction.after_commit(box.log.announce)
+
+    @classmethod
+    def write_all(cls, members: Sequence[EventChain], transaction: Transaction) -> None:  # type: ignore[override]
+        """Write the effects of several chains."""
+        for chain in members:
+            chain.write(transaction)
+
+    def committed(self) -> None:
+        """Go on after the commit."""
+        if self.is_alive:
+            self.box.take_over(self)
+        super().committed()
+
+    def go_on(self) -> None:
+        """Let the service handle its next events, or the messages that wait."""
+        self.box.look_on()
+        self.box.pause(self.pause)
+
+    def not_committed(self, error: Exception) -> None:
+        """Deal with effects that are not in the store."""
+        box = self.box
+        if isinstance(error, Lost) or not self.is_alive:
+            super().not_committed(error)
+            return
+        if isinstance(error, OutcomeUnknown):
+            box.runtime.doubt(letter.receiver for letter in self.effects.letters + self.effects.replies)
+            box.log.look_later()
+        if not isinstance(error, (StoreError, MailboxFull)):  # it cannot be written, now or later: like any failure
+            self.is_over = False
+            self.tried = self.entries[0] if len(self.entries) == 1 else None
+            self.place = 0
+            box.finish(self.failed(error))
+            return
+        self.drop_sends()
+        box.is_doubtful = True
+        box.report_failure(
+            "%s: the outcome of its events could not be stored; rolled back, tried again in %.3g s: %s",
+            box.ref,
+            STORE_SECONDS,
+            error,
+        )
+        box.wake()
+        box.pause(STORE_SECONDS)
+
+
+def first_try(error: bytes | None, now: float) -> float:
+    """Return the time of the first try of an event, which is stored beside its last error."""
+    try:
+        return min(now, float(json.loads(error)["first"])) if error is not None else now
+    except (ValueError, LookupError, TypeError):
+        return now
+
+
+def pause_after(retry: Any, attempt: int, error: BaseException, rng: Any, spent: float) -> float | None:
+    """Return the seconds until the next try; None if there is none."""
+    if isinstance(retry, Retry):
+        return retry.pause(attempt, error, rng, spent=spent)
+    return retry.pause(attempt, error, rng)  # type: ignore[no-any-return]
+
+
+def taken_over(box: MemberMailbox) -> Lost:
+    """Return the error of a service that somebody else has changed."""
+    return Lost(f"{box.name} was taken over by another node, or reset")

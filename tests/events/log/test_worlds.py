@@ -1,0 +1,98 @@
+"""Promises: durable services handle each event once and in the order of its key, whatever process dies, and when."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+
+import pytest
+
+import actorflow as af
+from actorflow.core.drivers.world import World
+from actorflow.testing import LeakCheck, VirtualSystem
+from tests.events.log.services import Cashier, Failing, Ledger, Ordered, expected, merged, publish, rows, service
+
+SEEDS = int(os.environ.get("ACTORFLOW_LOG_SEEDS", "30"))
+SHARE = 6  # seeds of one test
+EVENTS = 40
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "actorflow")
+    Failing.reset()
+
+
+def begin(world, store, name, instances):
+    system = VirtualSystem._within(world, name, store=store)
+    system.spawn(service(Cashier, "cashier", instances=instances))
+    system.spawn(service(Ledger, "ledger"))
+    return system
+
+
+def seen_by(system, name, cls, instances):
+    actors = [name] if instances == 1 else [f"{name}/{number}" for number in range(instances)]
+    return merged([system.durable(actor, cls).call(cls.seen).get(timeout=300) for actor in actors])
+
+
+def settled(system, store, dead):
+    """Wait until both services have handled all; return what they have seen."""
+    for _ in range(200):
+        system.sleep(5)
+        is_through = [
+            seen_by(system, "cashier", Cashier, system.instances) == expected(store, {"test.ordered": 1}, dead),
+            seen_by(system, "ledger", Ledger, 1) == expected(store, {"test.ordered": 1, "test.paid": -1}, set()),
+        ]
+        if all(is_through):
+            return True
+    return False
+
+
+def run_with_kills(seed):
+    rng = random.Random(seed)
+    instances = rng.choice([1, 1, 3, 8])
+    Failing.reset()
+    Failing.poison = {rng.randint(0, EVENTS - 1)}
+    Failing.flaky = {rng.randint(0, EVENTS - 1): rng.randint(1, 2) for _ in range(4)}
+    kills = 0
+    with World(seed=seed) as world, af.open_store() as store:
+        systems = [begin(world, store, "a", instances), begin(world, store, "b", instances)]
+        try:
+            for n in range(EVENTS):
+                publish(rng.choice(systems), Ordered(rng.choice("abcdef"), n))
+                if rng.random() < 0.25:
+                    systems[0].sleep(rng.choice([0.001, 0.01, 3]))
+                if rng.random() < 0.15:
+                    place = rng.randrange(2)
+                    scheduler = systems[place].scheduler.world
+                    limit, scheduler.step_limit = scheduler.step_limit, rng.randint(1, 60)
+                    try:
+                        systems[place].sleep(1)
+                    except af.StuckError:
+                        pass
+                    finally:
+                        scheduler.step_limit = limit
+                    systems[place]._kill()
+                    kills += 1
+                    systems[place] = begin(world, store, f"{systems[place].name}", instances)
+            systems[0].instances = instances
+            assert settled(systems[0], store, Failing.poison), (
+                seed,
+                seen_by(systems[0], "cashier", Cashier, instances),
+                expected(store, {"test.ordered": 1}, Failing.poison),
+                seen_by(systems[0], "ledger", Ledger, 1),
+                expected(store, {"test.ordered": 1, "test.paid": -1}, set()),
+            )
+            paid = [row for row in rows(store) if row[3] == "test.paid"]
+            assert len(paid) == EVENTS - len(Failing.poison), seed
+        finally:
+            for system in systems:
+                system.stop()
+    return kills
+
+
+@pytest.mark.parametrize("some", [range(at, min(at + SHARE, SEEDS)) for at in range(0, SEEDS, SHARE)], ids=str)
+def test_each_event_is_handled_once_and_in_order_whatever_process_dies(some):
+    with LeakCheck():
+        assert sum(run_with_kills(seed) for seed in some) > 0
