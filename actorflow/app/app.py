@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from actorflow.app.declarations import Declarations
+from actorflow.app.given_store import check_durability, check_store
 from actorflow.app.overtime import ABANDONED
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
-from actorflow.app.stored import check_durability, check_store
 from actorflow.app.system import ActorSystem, check_name, check_scheduler
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 from actorflow.text import text_of

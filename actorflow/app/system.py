@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
+from actorflow.app.given_store import check_durability, check_store, check_time
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
-from actorflow.app.stored import StoredSystem, check_durability, check_store, check_time
+from actorflow.app.stored import StoredSystem
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actors.actor import Actor

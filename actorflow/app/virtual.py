@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from actorflow.app.given_store import check_store, check_time
 from actorflow.app.settings import Settings
-from actorflow.app.stored import check_store, check_time
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.core.drivers.world import World, WorldScheduler

@@ -2,5 +2,5 @@
 
 `topics` (patterns of names), `unreadable` (errors of stored events), `event` (names, versions and upcasters of event
 classes), `envelope` (an event with its id, source and causes), `hints` (annotations of handlers), `handlers` (the table
-of a class's handlers).
+of a class's handlers), `log` (the event log of a store, and durable services).
 """

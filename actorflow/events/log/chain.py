@@ -106,7 +106,7 @@ class EventChain(ServiceUnit):
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was done so far."""
+        """Begin with no event dealt with, and no effects."""
         box = self.box
         self.place = self.ran = 0
         self.offsets = box.offsets.copy()
@@ -206,7 +206,7 @@ class EventChain(ServiceUnit):
         return getattr(self.actor, rule.name)(envelope.event)
 
     def end_one(self, result: Any) -> None:
-        """Note that an event is dealt with, and what its handler has returned: events to publish."""
+        """Note that an event is dealt with, and publish the events that its handler has returned."""
         entry = self.entries[self.place]
         if result is not None:
             for event in result if self.many else (result,):

@@ -62,7 +62,7 @@ class Entry:
     def put_aside(
         self, transaction: Transaction, consumer: str, stage: int, due: float | None, keep: float | None
     ) -> int:
-        """Write its row beside the log, and return the number of that."""
+        """Write the event beside the log, and return the number of the row."""
         values: dict[str, Any] = {
             **self.row._asdict(),
             "stage": stage,
@@ -92,7 +92,7 @@ class ParkedEvents:
             yield from lane
 
     def load(self, entries: list[Entry]) -> None:
-        """Take what the store has, in the order of numbers, in place of what was known."""
+        """Take the events that the store has, in the order of numbers, in place of those that were known."""
         self._lanes.clear()
         self.count = 0
         for entry in entries:

@@ -47,7 +47,7 @@ class EventsArrived:
 
 
 class BeginAgain:
-    """Has a durable service begin anew with what is stored: another node has had it, or it was reset."""
+    """Has a durable service begin anew with its stored state: another node has had it, or it was reset."""
 
     def __repr__(self) -> str:
         return "<Begin again>"
@@ -55,7 +55,7 @@ class BeginAgain:
 
 @dataclasses.dataclass
 class LookAgain:
-    """Tells a durable service, as a message in its mailbox, that what is stored of it was changed by somebody else."""
+    """Tells a durable service, as a message in its mailbox, that its rows were changed by somebody else."""
 
 
 class MemberMailbox(Mailbox):
@@ -91,7 +91,7 @@ class MemberMailbox(Mailbox):
     # --- state -------------------------------------------------------------------------------------------------------
 
     def load(self, owned: OwnedActor, *, again: bool = False) -> None:
-        """Take over what is stored, at the start of an incarnation or in the midst of one."""
+        """Take over state and offsets, at the start of an incarnation or in the midst of one."""
         actor = self.ref._actor
         if self.initial is None or self.initial[0] is not actor:
             self.initial = (actor, stored_state(actor))
@@ -353,7 +353,7 @@ def run_begin_again(ref: Any, message: BeginAgain) -> Any:
 
 @handles(LookAgain)
 def run_look_again(ref: Any, _message: LookAgain) -> Any:
-    """Read anew what is set aside."""
+    """Read the events anew that are set aside."""
     box: MemberMailbox = ref._box
     box.read_aside()
     box.wake()

@@ -40,7 +40,7 @@ class Offsets(msgspec.Struct):
             raise PayloadError(msg) from error
 
     def text(self) -> str:
-        """Return them as they are stored."""
+        """Return the offsets as they are stored."""
         return msgspec.json.encode(self).decode()
 
     def copy(self) -> Self:

@@ -47,10 +47,6 @@ class LogRow(NamedTuple):
         event = decode_event(self.type, self.version, self.body)
         return Envelope(self.id, self.source, self.at, self.key, self.correlation, self.causation, event)
 
-    def columns(self) -> dict[str, Any]:
-        """Return its columns by name."""
-        return self._asdict()
-
 
 class NewEvent(NamedTuple):
     """An event that is to be put into the log; the fields are the columns of its row but the number."""
