@@ -124,6 +124,7 @@ REAL_TIME = {
     "tasks/task_files": "times of files",
     "queues/selection": "other processes that wait for the file",
     "store/base": "the clock of a store that no system has",
+    "store/commit_delay": "the threads of other handlers, and a disk",
     "store/postgres/connection": "a server that is lost",
     "store/postgres/presence": "a server that is lost, and its clock",
     "store/postgres/waiting": "a server that does not answer",

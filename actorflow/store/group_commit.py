@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from actorflow.core.futures.future import Future, patient
 from actorflow.errors import ActorDeadError, AskTimeout, StoreError, StoreUnreachable
+from actorflow.store.commit_delay import CommitDelay
 from actorflow.store.holding import Holding
 from actorflow.store.pending_writes import After, PendingWrite, call, kind_of, run_last, settle, wait_for
 from actorflow.store.transaction import Durability, Transaction, Writer
@@ -38,6 +39,7 @@ class Commits(Holding):
         self._doubted = doubted  # called after a commit of which nobody knows whether it is there
         self._url = url
         self._waiting: deque[PendingWrite] = deque()
+        self._delay = CommitDelay()
         self._closed = False
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None, order: str = "") -> T:
@@ -61,7 +63,7 @@ class Commits(Holding):
                     raise
 
     def _once(self, run: Callable[[Transaction], T], durability: Durability, order: str, deadline: float) -> T:
-        if not self._waiting:
+        if not (self._waiting or self._delay.expected):
             done: tuple[T, After] | None = None
             try:
                 if self.turn.acquire(blocking=False):
@@ -87,7 +89,7 @@ class Commits(Holding):
                 if after:
                     call(after)
                 return value
-        work = self._add(run, durability, order)
+        work = self._add(run, durability, order, is_awaited=True)
         return self._result(work, deadline)  # type: ignore[no-any-return]
 
     def _result(self, work: PendingWrite, deadline: float) -> Any:
@@ -126,12 +128,16 @@ class Commits(Holding):
             value = self._within(run)
             self._writer.transaction.after_commit(lambda: future._settle(value, None))
             return future
-        return self._add(run, durability or self.durability, "").future
+        return self._add(run, durability or self.durability, "", is_awaited=False).future
 
-    def _add(self, run: Callable[[Transaction], Any], durability: Durability, order: str) -> PendingWrite:
+    def _add(
+        self, run: Callable[[Transaction], Any], durability: Durability, order: str, *, is_awaited: bool
+    ) -> PendingWrite:
         self.turn.check_outside()
-        work = PendingWrite(run, durability, patient(None), order)  # type: ignore[arg-type]
+        work = PendingWrite(run, durability, patient(None), order, is_awaited=is_awaited)  # type: ignore[arg-type]
         self._waiting.append(work)
+        if self._delay.expected and is_awaited:
+            self._delay.arrive(len(self._waiting))
         self._lead()
         return work
 
@@ -214,8 +220,11 @@ class Commits(Holding):
             try:
                 if not self.turn.acquire(blocking=False):
                     return
+                if self._delay.expected:
+                    self._delay.wait(self._waiting)
                 self._take(batch)
                 done = self._commit(batch)
+                self._delay.tell(done, len(self._waiting))
                 self.turn.release()
                 settle(done)
             except BaseException:  # Ctrl-C in the thread that leads: the others' work is not its own to drop
@@ -278,7 +287,7 @@ class Commits(Holding):
                 self._one(work, alone=len(batch) == 1)
             refused = self._run_last(batch)
             if not refused:
-                self._commit_writer()
+                self._delay.measure(self._commit_writer)
                 for work in batch:
                     work.is_over = True
         except Exception as error:  # noqa: BLE001 - each of them hears of it

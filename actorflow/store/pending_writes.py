@@ -18,15 +18,24 @@ After = list[Callable[[], object]]
 class PendingWrite:
     """One piece of work that waits for a commit, and the future that is set after it."""
 
-    __slots__ = ("after", "durability", "error", "future", "is_over", "last", "order", "run", "tries", "value")
+    __slots__ = (
+        "after", "durability", "error", "future", "is_awaited", "is_over", "last", "order", "run", "tries", "value",
+    )  # fmt: skip
 
     def __init__(
-        self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any], order: str = ""
+        self,
+        run: Callable[[Transaction], Any],
+        durability: Durability,
+        future: Future[Any],
+        order: str = "",
+        *,
+        is_awaited: bool = False,
     ) -> None:
         self.run = run
         self.durability = durability
         self.future = future
         self.order = order
+        self.is_awaited = is_awaited  # by a thread, which goes on once it is committed
         self.value: Any = None
         self.error: Exception | None = None
         self.after: After = []
