@@ -59,9 +59,11 @@ from actorflow.process.pool.stats import PoolStats, RunningTask, WorkerStats
 from actorflow.supervision.supervisor import ChildState, Supervisor
 
 if TYPE_CHECKING:
+    from actorflow.events.bus import EventBus
     from actorflow.events.envelope import Envelope
     from actorflow.events.event import event, upcast
     from actorflow.events.handlers import on
+    from actorflow.events.service import Service
     from actorflow.events.unreadable import UnknownEvent, UpcastFailed
     from actorflow.machine.definition.chart import Chart
     from actorflow.machine.rules import History, State
@@ -114,6 +116,7 @@ __all__ = [
     "DeadlockError",
     "DefinitionError",
     "Envelope",
+    "EventBus",
     "Future",
     "History",
     "HostDied",
@@ -144,6 +147,7 @@ __all__ = [
     "RunEvent",
     "RunFailed",
     "RunningTask",
+    "Service",
     "Settings",
     "Started",
     "State",
@@ -199,6 +203,8 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 # Imported at first use: machines take 15 ms, and each child process would pay them.
 LATER: Final = {
     "Envelope": "actorflow.events.envelope",
+    "EventBus": "actorflow.events.bus",
+    "Service": "actorflow.events.service",
     "event": "actorflow.events.event",
     "on": "actorflow.events.handlers",
     "upcast": "actorflow.events.event",

@@ -33,6 +33,7 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.core.actors.child import Child
     from actorflow.core.running.drain import Drain
+    from actorflow.events.bus import EventBus
     from actorflow.process.options import Process
     from actorflow.process.pool.setup import Setup
     from actorflow.store.store import Store
@@ -170,29 +171,58 @@ class ActorSystem(StoredSystem):
         """The number of messages so far that no handler finished."""
         return self.scheduler.events.dead_letters
 
-    def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription:
-        """Get life-cycle events or dead letters: a ref gets them by `tell`, a function is called as a message.
+    def publish(self, event: object, /, *, key: str | None = None, delay: float = 0.0) -> None:
+        """Deliver an event to all services of this system that handle it, and to its subscribers.
 
-        The events are those of all actors of this system in this process, at any depth, and `event.ref` is the actor
-        concerned; compare it to hear of one actor only, or use `ctx.watch`. An actor with `host=` counts, as its ref
-        lives here; children of its own, which live in its process, are heard of by their dead letters only. Other
+        Each gets it as a message, at most once; one that fails stops no other.
+
+        Args:
+            event: a dataclass or a msgspec Struct.
+            key: the key of its order, in place of that of its class.
+            delay: seconds until it is delivered.
+
+        Raises:
+            DefinitionError: it is no event, or an argument makes no sense.
+            ActorDeadError: the system has ended.
+        """
+        self._bus().publish(event, key=key, delay=delay)
+
+    def _bus(self) -> EventBus:
+        from actorflow.events.bus import bus_of  # noqa: PLC0415 - most systems have no services
+
+        return bus_of(self.root)
+
+    @overload
+    def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription: ...
+    @overload
+    def subscribe(
+        self, event: str | Callable[[Any], object], to: ActorRef[Any] | Callable[[Any], Any], /
+    ) -> Subscription: ...
+    def subscribe(self, event: Any, to: Any, /) -> Subscription:
+        """Get events, life-cycle events or dead letters: a ref by `tell`, a function is called as a message.
+
+        Events are those that services and `publish` publish in this system: of a class and its subclasses, of names
+        that fit a pattern ("orders.*", "orders.**"), or those that a predicate chooses. Each function has an actor of
+        its own; an async one runs on the system's asyncio loop.
+
+        Life-cycle events are those of all actors of this system in this process, at any depth, and `event.ref` is the
+        actor concerned; compare it to hear of one actor only, or use `ctx.watch`. An actor with `host=` counts, as its
+        ref lives here; children of its own, which live in its process, are heard of by their dead letters only. Other
         systems and other programs on the same store are not heard of.
 
         Args:
-            event: af.Started, af.Crashed, af.Restarted, af.Stopped or af.DeadLetter; or af.RunEvent, of the runs of
-                workflows that this process has.
-            to: a ref or a function of one argument. Functions run one after the other, in an actor of the system; an
-                error of theirs is logged.
+            event: a class of events, a pattern or a predicate; or af.Started, af.Crashed, af.Restarted, af.Stopped or
+                af.DeadLetter; or af.RunEvent, of the runs of workflows that this process has.
+            to: a ref or a function of one argument. Functions for life-cycle events run one after the other, in one
+                actor of the system. An error of a function is logged.
 
         Raises:
             DefinitionError: events of that class are not published.
         """
         check_effect("system.subscribe()")
-        if event not in EVENTS and not is_of_runs(event):
-            known = ", ".join([*(kind.__name__ for kind in EVENTS), "RunEvent"])
-            msg = f"nothing publishes {text_of(event)}; subscribe to one of {known}"
-            raise DefinitionError(msg)
-        return self._subscribers.subscribe(event, to)
+        if isinstance(event, type) and (event in EVENTS or is_of_runs(event)):
+            return self._subscribers.subscribe(event, to)
+        return self._bus().subscribe(event, to)
 
     async def finish_work(self, drain: Drain) -> None:
         """Have the queues take no more jobs and end their running ones, while the actors and pools are there."""
@@ -218,6 +248,8 @@ class ActorSystem(StoredSystem):
         """Commit the last writes of durable actors, and let subscribed functions hear of the end."""
         if self.scheduler.batch is not None:
             await completed_within(self.scheduler, self.scheduler.batch.flushed(), self._left())
+        if self.scheduler.bus is not None:
+            self._bus().lose_delayed()
         await self._subscribers.flush()
 
     # --- runs in memory -----------------------------------------------------------------------------------------------

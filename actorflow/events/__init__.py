@@ -2,5 +2,7 @@
 
 `topics` (patterns of names), `unreadable` (errors of stored events), `event` (names, versions and upcasters of event
 classes), `envelope` (an event with its id, source and causes), `hints` (annotations of handlers), `handlers` (the table
-of a class's handlers), `log` (the event log of a store, and durable services).
+of a class's handlers), `filters` (the events that a subscriber wants), `receivers` (subscribers), `routes` (who gets
+the events of a class), `bus` (EventBus), `delivery` (an event as a message), `service` (Service), `log` (the event log
+of a store, and durable services).
 """

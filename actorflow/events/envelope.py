@@ -11,7 +11,7 @@ from actorflow.text import text_of
 
 
 class Envelope(msgspec.Struct, frozen=True, eq=False):
-    """An event on its way.
+    """An event on its way: the message that a service gets. Told to a service by hand, it is handled like any other.
 
     Attributes:
         id: of this publication.

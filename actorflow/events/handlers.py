@@ -63,6 +63,7 @@ class HandlerRule:
         published: the classes of events that it returns or yields.
         many: it gives an iterator of events, not one.
         optional: it may publish none.
+        is_async: it is an `async def`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class HandlerRule:
     published: tuple[type[Any], ...]
     many: bool
     optional: bool
+    is_async: bool
 
 
 class HandlerTable:
@@ -167,9 +169,9 @@ def on(pattern: str, /, *patterns: str, when: Callable[[Any, Any], Any] | None =
 def on(*events: Any, when: Callable[[Any, Any], Any] | None = None) -> Any:
     """Have a method of a service handle events: of these classes and their subclasses, or of names that fit a pattern.
 
-    The annotations of the method say what it takes and what it publishes: what it returns is published, what it
-    yields, too; None is nothing. Of several handlers for one event the first runs whose guard says yes: one for its
-    class before one for a base class, and these before one for a pattern.
+    The annotations of the method name the events that it takes and publishes: an event that it returns is published,
+    and each that it yields; None is nothing. Of several handlers for one event the first runs whose guard says yes: one
+    for its class before one for a base class, and these before one for a pattern.
 
     Args:
         events: classes of events, or patterns: "orders.*" is one part of a name, "orders.**" one or more.
@@ -272,13 +274,14 @@ def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mappin
     hints = resolved(function, scope)
     accepts = accepted_of(hints[parameter])
     published, many, optional = published_of(function, hints["return"], where)
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     for mark in marks:
         for event in mark.events:
             if not takes(accepts, event):
                 taken = " | ".join(taken.__qualname__ for taken in accepts)
                 msg = f"{where} is @af.on({event.__qualname__}), but its parameter {parameter!r} takes {taken}"
                 raise DefinitionError(msg)
-        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many, optional)
+        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many, optional, is_async)
 
 
 def check_reachable(cls: type[Any], rules: tuple[HandlerRule, ...]) -> None:

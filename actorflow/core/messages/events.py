@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.atomic import exclusively
@@ -20,16 +21,14 @@ if TYPE_CHECKING:
 class Subscription:
     """A subscription to events; `cancel` ends it."""
 
-    __slots__ = ("_deliver", "_events", "_kind")
+    __slots__ = ("_cancel",)
 
-    def __init__(self, events: Events, kind: type, deliver: Callable[[Any], None]) -> None:
-        self._events = events
-        self._kind = kind
-        self._deliver = deliver
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self._cancel = cancel
 
     def cancel(self) -> None:
         """Deliver no more events. Events queued at the subscriber still arrive."""
-        self._events.unsubscribe(self._kind, self._deliver)
+        self._cancel()
 
 
 class Events:
@@ -54,7 +53,7 @@ class Events:
             self.listeners = {**self.listeners, kind: (*self.listeners.get(kind, ()), deliver)}
 
         exclusively(self._lock, add)
-        return Subscription(self, kind, deliver)
+        return Subscription(partial(self.unsubscribe, kind, deliver))
 
     def unsubscribe(self, kind: type, deliver: Callable[[Any], None]) -> None:
         """Take a listener out."""

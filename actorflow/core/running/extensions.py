@@ -62,6 +62,18 @@ class BatchExtension(Protocol):
         ...
 
 
+class EventsExtension(Protocol):
+    """The services of a system, and the events that they get: `events.bus`, or in a child process `events.hosted`."""
+
+    def add(self, ref: ActorRef[Any], /) -> None:
+        """Have a service get events, as it has started; the holder of the baton calls this."""
+        ...
+
+    def publish(self, event: object, /, *, key: str | None = None, delay: float = 0.0) -> None:
+        """Deliver an event."""
+        ...
+
+
 class Extensions:
     """The parts of a scheduler that higher layers make; all of them are None before first need.
 
@@ -71,6 +83,7 @@ class Extensions:
         loop_thread: the asyncio loop.
         durable: the durable actors. The core only asks whether there are any; `durable` narrows the type.
         batch: the effects of handlers that go into one commit: `store.commit_batch`.
+        bus: the services, and the events for them.
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
     """
@@ -80,6 +93,7 @@ class Extensions:
     loop_thread: LoopExtension | None = None
     durable: DurableExtension | None = None
     batch: BatchExtension | None = None
+    bus: EventsExtension | None = None
     kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
 

@@ -110,6 +110,9 @@ async def _start(ref: ActorRef[Any]) -> None:
     if failure is not None:
         raise failure  # here: the context of a copy is not to be the original
     if ref._state != DEAD:
+        join = ref._traits.actor_class._joins
+        if join is not None:
+            join(ref)
         publish_started(ref)
         release(ref)
 
