@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actorflow.app.app import App
+    from actorflow.events.topology.findings import Finding
 
 HASH_SEEDS: Final = ("0", "1", "2", "3")  # a set of two texts has the same order under all of them once in eight times
 WRONG: Final = 1
@@ -35,7 +36,10 @@ REPORT: Final = "report of a replay: "  # begins the line of it, among those tha
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--here", is_flag=True, hidden=True)
 def check(app: str, url: str | None, run: str | None, export: TextIO | None, as_json: bool, here: bool) -> int:
-    """List the actors, machines, tasks, workflows, queues and DAGs that an app adds, and the mistakes in them.
+    """List the actors, services, machines, tasks, workflows, queues and DAGs of an app, and the mistakes in them.
+
+    Mistakes in the events between services are told, too: events that nobody handles, handlers of events that nobody
+    publishes, circles without an end, and work that nobody undoes after a failure.
 
     With --run or --export, replay a run with the code of today: does it still take the steps that are recorded? That is
     done in fresh processes, each with another PYTHONHASHSEED, clock and random state; no task is run. Calls of clocks,
@@ -85,20 +89,39 @@ def loaded(target: str) -> App:
 def check_app(target: str, as_json: bool) -> int:
     """Print the parts of an app, and the mistakes in them."""
     app = loaded(target)
-    parts = [*parts_of(app, target.partition(":")[0])]
+    module = target.partition(":")[0]
+    parts = [*parts_of(app, module)]
     errors = [text for _, _, text in parts if text]
+    found: list[Finding] = []
     try:
         app._declared.check()
+        found += findings_of(app, module)
     except DefinitionError as error:
         errors.append(str(error))
+    errors += map(str, found)
     rows = [{"kind": kind, "name": name} for kind, name, _ in parts]
     if as_json:
-        click.echo(json.dumps({"app": app.name, "adds": rows, "errors": errors}))
+        findings = [{"kind": one.kind, "event": one.event, "handler": one.handler, "text": one.text} for one in found]
+        click.echo(json.dumps({"app": app.name, "adds": rows, "errors": errors, "findings": findings}))
     else:
         show(rows, as_json, f"app {app.name} adds nothing")
         for text in errors:
             tell(text)
     return WRONG if errors else 0
+
+
+def findings_of(app: App, module: str) -> list[Finding]:
+    """Return the mistakes in the events between the services of an app.
+
+    Raises:
+        DefinitionError: an annotation of a handler cannot be read.
+    """
+    if "actorflow.events.handlers" not in sys.modules:  # it has no services
+        return []
+    from actorflow.app.topology import topology_of
+    from actorflow.events.topology.findings import findings_in
+
+    return findings_in(topology_of(app, module))
 
 
 def parts_of(app: App, module: str) -> Iterator[tuple[str, str, str]]:
@@ -108,7 +131,7 @@ def parts_of(app: App, module: str) -> Iterator[tuple[str, str, str]]:
     for part in declared.parts:
         name = part.traits.options.name or part.actor_class.__name__
         modules[part.actor_class.__module__] = None
-        yield ("machine" if hasattr(part.actor_class, "chart") else "actor"), name, ""
+        yield kind_of(part.actor_class), name, ""
     for kind, functions in (("task", declared.tasks), ("workflow", declared.workflows)):
         for name, one in functions.items():
             modules[one.function.__module__] = None
@@ -117,6 +140,17 @@ def parts_of(app: App, module: str) -> Iterator[tuple[str, str, str]]:
         yield "queue", name, ""
     if "actorflow.workflows.dag.definition" in sys.modules:
         yield from dags_of(modules)
+
+
+def kind_of(cls: type[Any]) -> str:
+    """Return the kind of a class of actors."""
+    if hasattr(cls, "chart"):
+        return "machine"
+    if "actorflow.events.handlers" in sys.modules:
+        from actorflow.events.handlers import marked
+
+        return "service" if marked(cls) else "actor"
+    return "actor"
 
 
 def dags_of(modules: dict[str, None]) -> Iterator[tuple[str, str, str]]:

@@ -1,11 +1,12 @@
-"""`actorflow graph TARGET`: draw a state machine."""
+"""`actorflow graph TARGET`: draw a state machine, or the services of an app with their events."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -13,23 +14,47 @@ from actorflow.cli import fail, import_from_here
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.app.app import App
+    from actorflow.events.topology.flowchart import Flowchart
+    from actorflow.events.topology.topology import Topology
     from actorflow.machine.definition.chart import Chart
 
 FORMATS = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv"), "svg": (".svg",)}
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".ps", ".eps"}
 
 
-@click.command(short_help="Draw a state machine.", options_metavar="[OPTIONS]")
+class Drawable(Protocol):
+    """A chart of states, or a flowchart."""
+
+    def mermaid(self) -> str:
+        """Return the text for Mermaid."""
+        ...
+
+    def dot(self) -> str:
+        """Return the text for Graphviz."""
+        ...
+
+    def svg(self) -> str:
+        """Return the picture."""
+        ...
+
+
+@click.command(short_help="Draw an app's services and their events, or a state machine.", options_metavar="[OPTIONS]")
 @click.argument("target", metavar="MODULE:ATTRIBUTE|FILE")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By default the output's, or mermaid.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 def graph(target: str, form: str | None, output: Path | None) -> None:
-    """Draw a state machine: a StateMachine class or a Chart in a module that can be imported from here, or a FILE.
+    """Draw the services of an app with the events between them, or a state machine.
 
-    A FILE ends in .json (the form of `chart.to_dict()`) or in .scxml. The format svg needs Graphviz.
+    The target is an App, a Service class, a StateMachine class or a Chart in a module that can be imported from here,
+    or a FILE. Events are read from the annotations of handlers, and from calls of publish and subscribe in the source;
+    nothing is run. A FILE ends in .json (the form of `chart.to_dict()`) or in .scxml. The format svg needs Graphviz.
 
     \b
     Examples:
+      actorflow graph shop.choreographed:app
       actorflow graph shop.orders:Order
       actorflow graph lamp.json --output lamp.svg
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
@@ -37,7 +62,7 @@ def graph(target: str, form: str | None, output: Path | None) -> None:
     try:
         with warnings.catch_warnings(record=True) as doubts:
             warnings.simplefilter("always")
-            chart = _chart(target)
+            chart = _drawable(target)
         text: str = getattr(chart, form)()
     except ActorflowError as error:
         fail(str(error))
@@ -61,22 +86,51 @@ def _form_of(output: Path | None) -> str:
     return next((name for name, ends in FORMATS.items() if ending in ends), "mermaid")
 
 
-def _chart(target: str) -> Chart:
+def _drawable(target: str) -> Drawable:
     if target.endswith((".json", ".scxml")) and ":" not in target:
         return _from_file(Path(target))
     from actorflow.app.loading import find
 
     import_from_here()
-    return find(target, _as_chart, "machine", "an af.StateMachine or a Chart", "shop.orders:Order")
+    as_wanted: Callable[[Any], Drawable | None] = partial(_as_drawable, target)
+    wanted = "an af.App, an af.Service, an af.StateMachine or a Chart"
+    return find(target, as_wanted, "target", wanted, "shop.orders:Order")
 
 
-def _as_chart(value: Any) -> Chart | None:
+def _as_drawable(target: str, value: Any) -> Drawable | None:
+    from actorflow.app.app import App
+    from actorflow.events.handlers import marked
     from actorflow.machine.definition.chart import Chart
     from actorflow.machine.state_machine import StateMachine
 
+    if isinstance(value, App):
+        return _of_app(value, target.partition(":")[0])
     if isinstance(value, type) and issubclass(value, StateMachine) and value is not StateMachine:
         return value.chart
+    if isinstance(value, type) and marked(value):
+        from actorflow.events.topology.topology import Topology
+
+        return _of_services(Topology([value]), value.__name__)
     return value if isinstance(value, Chart) else None
+
+
+def _of_app(app: App, module: str) -> Flowchart:
+    from actorflow.app.topology import topology_of
+
+    topology = topology_of(app, module)
+    if not topology.services:
+        cure = f"draw a machine by its class, such as actorflow graph {module}:Order"
+        raise DefinitionError(f"app {app.name} has no services, so there is nothing to draw: {cure}")
+    return _of_services(topology, app.name)
+
+
+def _of_services(topology: Topology, name: str) -> Flowchart:
+    from actorflow.events.topology.flowchart import Flowchart
+    from actorflow.events.topology.pictures import draw_topology
+
+    chart = Flowchart(name)
+    draw_topology(topology, chart)
+    return chart
 
 
 def _from_file(path: Path) -> Chart:

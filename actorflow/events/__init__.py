@@ -4,5 +4,5 @@
 classes), `envelope` (an event with its id, source and causes), `hints` (annotations of handlers), `handlers` (the table
 of a class's handlers), `filters` (the events that a subscriber wants), `receivers` (subscribers), `routes` (who gets
 the events of a class), `bus` (EventBus), `delivery` (an event as a message), `service` (Service), `log` (the event log
-of a store, and durable services).
+of a store, and durable services), `topology` (pictures and checks of services and the events between them).
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import actorflow.events.event
 from actorflow.cli import check, main
 
 SHOP = '''
@@ -99,6 +100,7 @@ def test_the_parts_of_an_app_are_listed(folder):
             {"kind": "dag", "name": "etl"},
         ],
         "errors": [],
+        "findings": [],
     }
 
 
@@ -166,3 +168,65 @@ def test_a_difference_under_some_seeds_of_hashes_only_says_so(monkeypatch):
 )
 def test_a_run_that_cannot_be_read_is_exit_code_2(folder, arguments, text):
     assert text in run("shop:app", *arguments, code=2).stderr
+
+
+# --- services --------------------------------------------------------------------------------------------------------
+
+SERVICES = """
+import actorflow as af
+from dataclasses import dataclass
+
+@af.event(name="orders.placed", external=True)
+@dataclass
+class Placed:
+    order: str
+
+@af.event(name="orders.paid")
+@dataclass
+class Paid:
+    order: str
+
+class Payments(af.Service):
+    @af.on(Placed)
+    def charge(self, event: Placed) -> Paid: ...
+
+class Mail(af.Service):
+    @af.on(Paid)
+    def send(self, event: Paid) -> None: ...
+
+sound = af.App("shop").add(Payments, Mail)
+lossy = af.App("shop").add(Payments)
+"""
+
+
+@pytest.fixture
+def services(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(actorflow.events.event, "DECLARED_EVENTS", {})
+    (tmp_path / "checked_services.py").write_text(SERVICES)
+    return "checked_services"
+
+
+def test_services_are_listed_and_sound_ones_are_exit_code_0(services):
+    found = json.loads(run(f"{services}:sound", "--json").stdout)
+    assert found["adds"] == [{"kind": "service", "name": "Payments"}, {"kind": "service", "name": "Mail"}]
+    assert (found["errors"], found["findings"]) == ([], [])
+
+
+def test_an_event_that_nobody_handles_is_exit_code_1(services):
+    assert (
+        "nobody handles event orders.paid, which Payments.charge publishes" in run(f"{services}:lossy", code=1).stderr
+    )
+    found = json.loads(run(f"{services}:lossy", "--json", code=1).stdout)
+    assert [(one["kind"], one["event"], one["handler"]) for one in found["findings"]] == [
+        ("unhandled", "orders.paid", "")
+    ]
+    assert found["errors"] == [one["text"] for one in found["findings"]]
+
+
+def test_a_handler_whose_annotation_names_nothing_is_exit_code_1(services, tmp_path):
+    text = SERVICES.replace("-> Paid: ...", "-> 'Payd': ...")
+    (tmp_path / "checked_services.py").write_text(text)
+    assert "an annotation of a handler cannot be read" in run(f"{services}:sound", code=1).stderr

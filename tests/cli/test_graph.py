@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 # Before a test forgets what it has imported: no class twice, and one module to patch.
+import actorflow.events.event
 import actorflow.machine.pictures.graphviz
-import actorflow.machine.state_machine  # noqa: F401
+import actorflow.machine.state_machine
 from actorflow.cli import main
 
 NUMBERS = itertools.count()
@@ -148,10 +149,10 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
 @pytest.mark.parametrize(
     ("target", "text"),
     [
-        ("shop", "'shop' names no machine: give module:attribute, such as shop.orders:Order"),
+        ("shop", "'shop' names no target: give module:attribute, such as shop.orders:Order"),
         ("LAMP:lamp", "did you mean 'Lamp'?"),
-        ("LAMP:xyz", "its machines are Lamp, by_hand"),
-        ("LAMP:number", "is of type int, not an af.StateMachine or a Chart"),
+        ("LAMP:xyz", "its targets are Lamp, by_hand"),
+        ("LAMP:number", "is of type int, not an af.App, an af.Service, an af.StateMachine or a Chart"),
         ("LAMP:Abstract", "it has no states"),
         ("nowhere:Lamp", "no module named 'nowhere' here"),
         ("LAMP.py:Lamp", "is a file: name the module instead"),
@@ -184,3 +185,70 @@ def test_unknown_format_names_the_known(lamp):
 
 def test_output_that_cannot_be_written_is_one_line(lamp):
     assert "cannot write no/a.dot: No such file or directory" in refused(graph(f"{lamp}:Lamp", "--output", "no/a.dot"))
+
+
+# --- apps and services -----------------------------------------------------------------------------------------------
+
+CHOREOGRAPHED = """
+    import actorflow as af
+    from dataclasses import dataclass
+
+    @af.event(name="orders.placed")
+    @dataclass
+    class Placed:
+        order: str
+
+    @af.event(name="orders.paid")
+    @dataclass
+    class Paid:
+        order: str
+
+    class Payments(af.Service):
+        @af.on(Placed)
+        def charge(self, event: Placed) -> Paid: ...
+
+    app = af.App("shop").add(Payments)
+    empty = af.App("empty")
+
+    @app.main
+    def main(system, settings):
+        system.publish(Placed("o1"))
+"""
+
+
+@pytest.fixture
+def shop(lamp, tmp_path, monkeypatch):
+    """Write a module with an app of services, and return its name."""
+    monkeypatch.setattr(actorflow.events.event, "DECLARED_EVENTS", {})
+    name = f"{lamp}_shop"
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(CHOREOGRAPHED))
+    return name
+
+
+def test_an_app_is_drawn_with_its_services_events_and_the_code_that_publishes(shop):
+    result = graph(f"{shop}:app")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("flowchart LR\n")
+    for text in ('(["orders.placed"])', '["Payments"]', '["charge"]', '[/"main"/]'):
+        assert text in result.stdout
+
+
+def test_a_service_is_drawn_alone(shop):
+    result = graph(f"{shop}:Payments", "--format", "dot")
+    assert result.stdout.startswith('digraph "Payments" {')
+    assert "main" not in result.stdout
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_an_app_is_drawn_as_svg(shop, tmp_path):
+    assert graph(f"{shop}:app", "-o", "shop.svg").exit_code == 0
+    assert "orders.paid" in (tmp_path / "shop.svg").read_text()
+
+
+def test_an_app_without_services_is_refused_with_the_cure(shop):
+    assert f"draw a machine by its class, such as actorflow graph {shop}:Order" in refused(graph(f"{shop}:empty"))
+
+
+def test_the_svg_of_an_app_without_graphviz_names_the_cure(shop, monkeypatch):
+    monkeypatch.setattr("actorflow.machine.pictures.graphviz.PROGRAMS", ("no-such-program",))
+    assert "pip install graphviz-pure" in refused(graph(f"{shop}:app", "--format", "svg"))

@@ -1,0 +1,6 @@
+"""Topology: the way from event to service to event, read from the annotations of handlers; nothing is run.
+
+In the order to read them: `call_sites` (the events that code publishes and subscribes to by calls), `topology`
+(services, their handlers and all events), `undo` (work that a failure leaves behind), `findings` (all mistakes in it),
+`flowchart` (boxes and arrows as text for Mermaid and Graphviz), `pictures` (a topology as a flowchart).
+"""
