@@ -25,6 +25,7 @@ from actorflow.errors import (
     ActorDeadError,
     ActorflowError,
     AskTimeout,
+    CompensationFailed,
     Crash,
     DeadlockError,
     DefinitionError,
@@ -32,6 +33,7 @@ from actorflow.errors import (
     JobCancelled,
     JobFailed,
     MailboxFull,
+    MaybeDone,
     MemoryLimit,
     NonDeterministic,
     OutcomeUnknown,
@@ -42,6 +44,7 @@ from actorflow.errors import (
     RunCancelled,
     RunFailed,
     StepFailed,
+    StepTimeout,
     Stopping,
     StoreError,
     StoreInUse,
@@ -73,7 +76,10 @@ if TYPE_CHECKING:
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
     from actorflow.queues.queue import Queue
+    from actorflow.sagas.calls import pivot, savepoint, undo
+    from actorflow.sagas.saga import saga
     from actorflow.store.store import Store, open_store
+    from actorflow.tasks.compensation import Step
     from actorflow.tasks.current import current
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
@@ -108,6 +114,7 @@ __all__ = [
     "Chart",
     "Child",
     "ChildState",
+    "CompensationFailed",
     "Context",
     "Crash",
     "Crashed",
@@ -126,6 +133,7 @@ __all__ = [
     "JobFailed",
     "Limit",
     "MailboxFull",
+    "MaybeDone",
     "MemoryLimit",
     "Node",
     "NonDeterministic",
@@ -152,8 +160,10 @@ __all__ = [
     "Started",
     "State",
     "StateMachine",
+    "Step",
     "StepFailed",
     "StepInfo",
+    "StepTimeout",
     "Stopped",
     "Stopping",
     "Store",
@@ -185,12 +195,16 @@ __all__ = [
     "on",
     "open_store",
     "patched",
+    "pivot",
     "queue",
     "random",
+    "saga",
+    "savepoint",
     "signal",
     "sleep",
     "task",
     "timer",
+    "undo",
     "upcast",
     "uuid",
     "wait",
@@ -214,6 +228,11 @@ LATER: Final = {
     "Limit": "actorflow.queues.limits",
     "Queue": "actorflow.queues.queue",
     "Retry": "actorflow.tasks.retry",
+    "Step": "actorflow.tasks.compensation",
+    "pivot": "actorflow.sagas.calls",
+    "savepoint": "actorflow.sagas.calls",
+    "undo": "actorflow.sagas.calls",
+    "saga": "actorflow.sagas.saga",
     "Store": "actorflow.store.store",
     "open_store": "actorflow.store.store",
     "queue": "actorflow.queues.declared",

@@ -215,6 +215,17 @@ class TaskTimeout(ActorflowError, TimeoutError):
     """The task ran longer than its timeout and its process was killed. Give it more time, or make it smaller."""
 
 
+class StepTimeout(TaskTimeout):
+    """A step of a workflow or a saga ran longer than its timeout: it may have acted, or may do so yet."""
+
+
+class MaybeDone(ActorflowError, RuntimeError):
+    """Raised by a task whose effect is not known, such as after a lost answer: a saga then undoes it, too.
+
+    The compensation of such a step gets it as `step: af.Step`, with `step.maybe`.
+    """
+
+
 class Permanent(ActorflowError, RuntimeError):
     """Raised by a task, or by a durable actor's handler: to try again would not help, whatever its `Retry` says.
 
@@ -373,6 +384,26 @@ class RunFailed(ActorflowError, RuntimeError):
         super().__init__(f"run {run} failed: {why}")
 
     def __reduce__(self) -> tuple[type[RunFailed], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.run, self.why)
+
+
+class CompensationFailed(ActorflowError, RuntimeError):
+    """A saga is stuck: a compensation has failed for good, or a step behind its pivot.
+
+    Mend the cause, and call `run.retry()`; or undo the step by hand, and call `run.skip(reason)`.
+
+    Attributes:
+        run: id of the saga's run.
+        why: the step, and its error, as text.
+    """
+
+    def __init__(self, run: str, why: str) -> None:
+        self.run = run
+        self.why = why
+        super().__init__(f"saga {run} is stuck: {why}; mend the cause and call run.retry(), or run.skip(reason)")
+
+    def __reduce__(self) -> tuple[type[CompensationFailed], tuple[Any, ...]]:
         """Pickle by the arguments, since `args` holds the text."""
         return type(self), (self.run, self.why)
 

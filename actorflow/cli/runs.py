@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from actorflow.workflows.stored_runs import StoredRuns
 
 RUN = click.argument("run", metavar="RUN")
-STATUSES = ("queued", "running", "paused", "parked", "completed", "failed", "cancelled")
+STATUSES = (
+    "queued",
+    "running",
+    "compensating",
+    "paused",
+    "parked",
+    "stuck",
+    "completed",
+    "failed",
+    "cancelled",
+    "compensated",
+)
 
 
 @click.group(cls=CommandGroup, short_help="Look at runs of workflows, and change them.")

@@ -10,7 +10,7 @@ import builtins
 import json
 from typing import Any, Final
 
-from actorflow.errors import ActorflowError, JobFailed, RunFailed, StepFailed
+from actorflow.errors import ActorflowError, CompensationFailed, JobFailed, RunFailed, StepFailed
 from actorflow.store.codec import decode, encode
 from actorflow.text import reason_of, text_of
 
@@ -18,7 +18,9 @@ LONGEST_TEXT: Final = 16_000  # characters of an error's text that are stored
 LONGEST_LINE: Final = 1_000  # characters of an error's text below its traceback
 FRAMES: Final = 20  # of a traceback, the innermost
 CHAINED: Final = 4  # errors that came of each other
-OF_PARTS: Final = frozenset({JobFailed, RunFailed, StepFailed})  # whose `args` are their text, and not what makes them
+OF_PARTS: Final = frozenset(
+    {CompensationFailed, JobFailed, RunFailed, StepFailed}
+)  # whose `args` are their text, and not what makes them
 LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back as its text
 
 

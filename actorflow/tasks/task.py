@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeA
 from actorflow.core.actors.traits import check_type
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
+from actorflow.tasks.compensation import UNDO_RETRY, Compensation, compensation_of
 from actorflow.tasks.current import CURRENT_BODY, STRAY, StepStarter, warn_stray
 from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_seconds, check_text
 from actorflow.tasks.retry import ONCE, Retry
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+P2 = ParamSpec("P2")
+R2 = TypeVar("R2")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 
@@ -71,6 +74,8 @@ class AnyTask:
         timeout: seconds for one attempt.
         cpu: it runs in the system's process pool.
         raises: classes of errors that come back as themselves, as the cause of a JobFailed.
+        idempotent: to run it again under its key does nothing more, and returns the same.
+        compensation: undoes it in a saga.
         is_async: it is an `async def` function.
     """
 
@@ -83,18 +88,22 @@ class AnyTask:
         timeout: float | None = None,
         cpu: bool = False,
         raises: Raises = (),
+        idempotent: bool = False,
     ) -> None:
         check_named(function, name)
         check_type("retry", retry, Retry | None)
         if timeout is not None:
             check_seconds("timeout", timeout, zero=False)
         check_type("cpu", cpu, bool)
+        check_type("idempotent", idempotent, bool)
         self.function = function
         self.name = name if name is not None else f"{module_of(function)}.{function.__qualname__}"
         check_text("name", self.name)
         self.retry = retry or ONCE
         self.timeout = timeout
         self.cpu = cpu
+        self.idempotent = idempotent
+        self.compensation: Compensation | None = None
         self.raises = check_raises(raises)
         self.is_async = inspect.iscoroutinefunction(function)
         if cpu and self.is_async:
@@ -181,6 +190,36 @@ class CallableTask(AnyTask, Generic[P, R]):
         """
         return self._body("submit()").submit(self, args, kwargs)
 
+    @overload
+    def compensate(self, undo: Callable[P2, Coroutine[Any, Any, R2]], /) -> AsyncTask[P2, R2]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def compensate(self, undo: Callable[P2, R2], /) -> Task[P2, R2]: ...
+    @overload
+    def compensate(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        raises: Raises = (),
+    ) -> TaskMaker: ...
+    def compensate(self, undo: Any = None, /, **options: Any) -> Any:
+        """Declare the function that undoes a step of this task in a saga, and make it a task.
+
+        Its first parameter gets the result of the step. One declared as `step: af.Step` gets the step, and then the
+        function is called also for a step that may have acted, or not. Other parameters get the arguments of the step
+        that have their names.
+
+        Args:
+            undo: a function, plain or async, or a task.
+            options: of the task that is made of it; without a retry, it is tried 10 times, over about two minutes.
+
+        Raises:
+            DefinitionError: its parameters do not fit the step, or the task has a compensation.
+        """
+        return declare_compensation(self, undo, options)
+
 
 class Task(CallableTask[P, R]):
     """A task of a plain function; calling it calls the function, and in the body of a workflow runs a step."""
@@ -232,6 +271,27 @@ class AsyncTask(CallableTask[P, R]):
         return map_steps(self, items, limit)
 
 
+def declare_compensation(step: Any, undo: Any, options: dict[str, Any]) -> Any:
+    """Have a function undo a step of a saga, and return it as a task; without one, a decorator that does so.
+
+    Raises:
+        DefinitionError: it does not fit, or the step has a compensation.
+    """
+    if undo is None:
+        return lambda function: declare_compensation(step, function, options)
+    given = {key: one for key, one in options.items() if one is not None and one != ()}
+    if isinstance(undo, AnyTask) and given:
+        msg = f"{step.name}.compensate({undo.name}): a task has options of its own: give it {', '.join(given)}"
+        raise DefinitionError(msg)
+    task = undo if isinstance(undo, AnyTask) else _make(undo, {"retry": UNDO_RETRY, **given})
+    found, other = compensation_of(step, task), step.compensation
+    if other is not None and not same_place(other.task.function, task.function):
+        msg = f"{step.name} is undone by {other.task.name} already, and {task.name} would undo it, too"
+        raise DefinitionError(msg)
+    step.compensation = found
+    return task
+
+
 def map_steps(task: Any, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
     """Begin a step for each item in the body that runs here.
 
@@ -249,7 +309,9 @@ def map_steps(task: Any, items: Iterable[Any], limit: int | None) -> Future[list
     return body.map(task, items, limit)
 
 
-class _TaskMaker(Protocol):
+class TaskMaker(Protocol):
+    """The decorator that `af.task(...)` returns."""
+
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
@@ -268,7 +330,8 @@ def task(
     timeout: float | None = None,
     cpu: bool = False,
     raises: Raises = (),
-) -> _TaskMaker: ...
+    idempotent: bool = False,
+) -> TaskMaker: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task, which queues and workflows run. Called directly, it is still the plain function.
 
@@ -280,6 +343,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         cpu: run it in the system's process pool: it computes, and a timeout or a cancel can kill it.
         raises: classes of errors, or one: an error that ends a job is stored as name, text and arguments, and only
             builtin ones and those named here come back as themselves, as the cause of a JobFailed.
+        idempotent: to run it again under its key, `af.current().key`, does nothing more, and returns the same: a saga
+            may do so to learn the result of a step that may have acted.
 
     >>> @task(retry=Retry(3), timeout=20)
     ... def double(n: int) -> int:

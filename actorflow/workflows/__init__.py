@@ -4,5 +4,5 @@
 handle on a run), `stored_runs` (all runs of a store), `signals` (messages of the runtime's own to runs), `opening` (the
 runs of a system), `schedules` (cron); `rows` (tables), `body` (the code of a run, as it runs or replays), `node` (the
 runs that this process has). `dag` (graphs of tasks, their runs in memory), `run` (the handle on one; events of runs),
-`figures` (of runs), `wfformat` (recorded workflows as graphs).
+`recorded_steps` (of a run), `figures` (of runs), `wfformat` (recorded workflows as graphs).
 """

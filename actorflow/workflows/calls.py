@@ -229,6 +229,9 @@ def continue_as_new(*args: Any, **kwargs: Any) -> NoReturn:
             "af.continue_as_new() in a branch or a task of asyncio would end the others: call it in the function itself"
         )
         raise DefinitionError(msg)
+    if body.saga is not None:
+        msg = "af.continue_as_new() would forget the steps of a saga that are to be undone: start another run of it"
+        raise DefinitionError(msg)
     given = arguments_of_run(body.workflow, args, kwargs)
     check_size(given, f"the arguments of {body.workflow.name}", body.node.site.payload_limit)
     raise ContinuedAsNew(given)

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 R_co = TypeVar("R_co", covariant=True)
 
-RunStatus: TypeAlias = Literal["pending", "queued", "running", "paused", "parked", "completed", "failed", "cancelled"]
+RunStatus: TypeAlias = Literal[
+    "pending",
+    "queued",
+    "running",
+    "compensating",
+    "paused",
+    "parked",
+    "stuck",
+    "completed",
+    "failed",
+    "cancelled",
+    "compensated",
+]
 StepStatus: TypeAlias = Literal["pending", "ready", "running", "completed", "failed", "skipped", "cancelled"]
 
 
@@ -98,9 +110,9 @@ class RunEvent:
     """An event of a run, which subscribers get, and `run.history` lists.
 
     Attributes:
-        kind: of the run: "started", "waiting", "parked", "paused", "resumed", "completed", "failed", "cancelled"; of a
-            step: "step started", "step progress", "step completed", "step failed", "step retried", "step skipped",
-            "step cancelled".
+        kind: of the run: "started", "waiting", "parked", "paused", "resumed", "completed", "failed", "cancelled"; of
+            a saga, "compensated", "stuck"; of a step: "step started", "step progress", "step completed", "step failed",
+            "step retried", "step skipped", "step cancelled".
         run: id of the run.
         step: name of the step; None if the event is the run's.
         time: seconds since the epoch.
@@ -135,7 +147,7 @@ class Run(Generic[R_co]):
     def status(self) -> RunStatus:
         """How far it is: "queued", "running", "paused", "parked", "completed", "failed" or "cancelled".
 
-        A run in memory is "pending" until it begins.
+        A run in memory is "pending" until it begins. A saga may also be "compensating", "compensated" or "stuck".
 
         Raises:
             DefinitionError: there is no such run.
@@ -188,6 +200,7 @@ class Run(Generic[R_co]):
             RunFailed: a step or the code failed; that error is the cause, if its class is builtin, actorflow's, or
                 declared by a task that is known here.
             RunCancelled: it was cancelled, or its system ended and it was in memory.
+            CompensationFailed: it is a saga, and is stuck.
             DeadlockError: nothing of it could go on; or a task of it asks, for which it waits.
             AskTimeout: it is not over within the timeout.
             DefinitionError: there is no such run; or this is code on the asyncio loop: `await run`.
@@ -275,6 +288,18 @@ class Run(Generic[R_co]):
             DefinitionError: it is not over, has completed and no step is given, or has no such step; or is in memory.
         """
         raise self.refusal("has no records to go on from: start the DAG again")
+
+    def skip(self, reason: str, *, step: str | None = None) -> None:  # noqa: ARG002 - of a saga's
+        """Have a saga go on that is stuck as compensations have failed: they are left out, as if they had been done.
+
+        Args:
+            reason: for the records.
+            step: name of the compensation; None: all that have failed.
+
+        Raises:
+            DefinitionError: it is not stuck, no compensation of it has failed, or none of that name.
+        """
+        raise self.refusal("undoes nothing: a saga does")
 
     def fork(self, *, step: str | None = None, id: str | None = None) -> Run[R_co]:  # noqa: ARG002 - of a workflow's
         """Start a run that has the results of this one before a step, and goes on from there; this one stays.

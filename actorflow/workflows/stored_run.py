@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.actors.traits import check_type
@@ -13,28 +12,28 @@ from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import (
     AskTimeout,
+    CompensationFailed,
     DeadlockError,
     DefinitionError,
     OutcomeUnknown,
     RunCancelled,
     RunFailed,
-    StepFailed,
 )
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
 from actorflow.tasks.options import check_seconds, check_text, check_timeout
-from actorflow.tasks.task import TASKS, declared_errors
+from actorflow.tasks.task import declared_errors
 from actorflow.text import text_of
 from actorflow.workflows.body.steps import is_in_step_of
-from actorflow.workflows.figures.times import begin_of
 from actorflow.workflows.node.asking import ask
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
-from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
+from actorflow.workflows.recorded_steps import charted, steps_of
+from actorflow.workflows.rows import keeping, ledger, pausing, trying_again, unsticking
+from actorflow.workflows.rows.records import FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
-from actorflow.workflows.run import FailedTry, Run, RunEvent, StepInfo, history_of
+from actorflow.workflows.run import Run, RunEvent, StepInfo, history_of
 from actorflow.workflows.signals import CancelRun
 from actorflow.workflows.workflow import WORKFLOWS, AnyWorkflow
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.dag.looks import DagLooks
     from actorflow.workflows.figures.timeline import Timeline
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import Identity, RunRecord, RunRow
+    from actorflow.workflows.rows.records import RunRecord, RunRow
     from actorflow.workflows.run import RunStatus
 
 
@@ -160,7 +159,7 @@ class StoredRun(Run[R_co]):
             over = waits.add(self.id)  # before the look: later news wake this wait
             try:
                 found = self._store.read(self._outcome)
-                if found[0] in FINAL:
+                if found[0] in FINAL or found[0] == "stuck":
                     return self._value(*found)
                 if self._store.is_held_here:
                     msg = (
@@ -192,7 +191,7 @@ class StoredRun(Run[R_co]):
 
         def look() -> Row | None:
             found = self._store.read(self._outcome)
-            return found if found[0] in FINAL else None
+            return found if found[0] in FINAL or found[0] == "stuck" else None
 
         return self._value(*await self._waits.awaited(self.id, look))
 
@@ -209,8 +208,10 @@ class StoredRun(Run[R_co]):
                 )
         if status == "completed":
             return self._waits.read(output) if output is not None else None  # type: ignore[return-value]
+        if status == "stuck":
+            raise CompensationFailed(self.id, self._row().reason or "")
         text, cause = read_error(error, declared_errors())
-        if status == "cancelled":
+        if status == "cancelled" or isinstance(cause, RunCancelled):
             raise RunCancelled(str(cause) if isinstance(cause, RunCancelled) else f"run {self.id} was cancelled")
         raise RunFailed(self.id, text) from cause
 
@@ -342,6 +343,14 @@ class StoredRun(Run[R_co]):
             raise self._missing()
         self._node.look()
 
+    def skip(self, reason: str, *, step: str | None = None) -> None:
+        """Have a stuck saga go on without the compensations that have failed."""
+        check_type("reason", reason, str)
+        check_type("step", step, str | None)
+        if not self._store.write(lambda tx: unsticking.skip(tx, self.id, step, reason, self._node.now())):
+            raise self._missing()
+        self._node.look()
+
     def fork(self, *, step: str | None = None, id: str | None = None) -> StoredRun[R_co]:
         """Start a run that goes on from a step of this one."""
         check_type("id", id, str | None)
@@ -395,55 +404,3 @@ class StoredRun(Run[R_co]):
 
     def _end_unbegun(self, transaction: Transaction) -> bool:
         return end_unbegun(transaction, self._node, self.id)
-
-
-def steps_of(records: Iterable[RunRecord]) -> Iterator[StepInfo]:
-    """Yield the steps that records of a workflow tell of."""
-    tries: dict[Identity, list[FailedTry]] = {}
-    asked: dict[Identity, float] = {}  # when jobs were enqueued, and messages sent
-    for record in records:
-        began = record.at if record.began is None else record.began
-        if record.kind == ASKED:
-            asked[record.identity] = record.at
-        elif record.kind == ATTEMPT:
-            tries.setdefault(record.identity, []).append(FailedTry(began, record.at, error_in(record)))
-        elif record.kind not in NO_STEP:
-            branch, name, occurrence = record.identity
-            yield StepInfo(
-                name,
-                name if record.began is not None else "",
-                "completed" if record.error is None else "failed",
-                error=None if record.error is None else error_in(record),
-                ready=asked.pop(record.identity, record.began),
-                started=record.began,
-                ended=record.at,
-                attempts=record.attempt,
-                tries=tuple(tries.pop(record.identity, ())),
-                branch=branch,
-                occurrence=occurrence,
-            )
-
-
-def error_in(record: RunRecord) -> BaseException:
-    """Return the error of a step: a builtin one, actorflow's or one that its task declares, else a StepFailed."""
-    task = TASKS.get(record.identity[1])
-    text, error = read_error(record.error, () if task is None else task.raises)
-    return StepFailed(record.identity[1], text) if error is None else error
-
-
-def charted(steps: Sequence[StepInfo]) -> list[StepInfo]:
-    """Return steps as a chart needs them: with names that differ, each after the one whose end it began upon."""
-    begun = sorted((step for step in steps if step.started is not None), key=begin_of)
-    ended = sorted(begun, key=lambda step: step.ended or 0.0)
-    found: list[StepInfo] = []
-    last, at = "", 0
-    for step in begun:
-        while at < len(ended) and (ended[at].ended or 0.0) <= begin_of(step) and ended[at] is not step:
-            last, at = named(ended[at]), at + 1
-        found.append(dataclasses.replace(step, name=named(step), after=(last,) if last else ()))
-    return found
-
-
-def named(step: StepInfo) -> str:
-    """Return the name of a step, with its place if it is not the first in the main branch."""
-    return step_name((step.branch, step.name, step.occurrence))

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from actorflow.store.store import Store
     from actorflow.workflows.rows.records import RunRow
 
-STATUSES: Final = ("queued", "running", "paused", "parked", "completed", "failed", "cancelled")
+STATUSES: Final = (
+    "queued",
+    "running",
+    "compensating",
+    "paused",
+    "parked",
+    "stuck",
+    "completed",
+    "failed",
+    "cancelled",
+    "compensated",
+)
 
 
 @dataclass(frozen=True, slots=True)

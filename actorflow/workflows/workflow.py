@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from types import CodeType
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -28,12 +29,30 @@ from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
 from actorflow.queues.limits import Limit
 from actorflow.tasks.options import check_text
-from actorflow.tasks.task import check_named, options_among, same_place
+from actorflow.tasks.retry import Retry
+from actorflow.tasks.task import (
+    AsyncTask,
+    Raises,
+    Task,
+    TaskMaker,
+    check_named,
+    declare_compensation,
+    options_among,
+    same_place,
+)
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.options import PLAIN_RUN
 
+if TYPE_CHECKING:
+    from actorflow.tasks.compensation import Compensation
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.saga_course import SagaCourse
+    from actorflow.workflows.rows.records import RunRecord
+
 P = ParamSpec("P")
 R = TypeVar("R")
+P2 = ParamSpec("P2")
+R2 = TypeVar("R2")
 
 # Workflows by name: stored runs name them, and they are only ever looked up here.
 WORKFLOWS: Final[dict[str, AnyWorkflow]] = {}
@@ -64,6 +83,8 @@ class AnyWorkflow:
     """
 
     is_dag: ClassVar[bool] = False
+    is_saga: ClassVar[bool] = False
+    compensation: Compensation | None = None  # undoes a run of it that a saga has had as a child
 
     def __init__(
         self,
@@ -137,6 +158,19 @@ class AnyWorkflow:
         """Return the arguments of a run, as they are encoded."""
         return [list(args), kwargs]
 
+    def arguments_in(self, given: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of a run that were decoded."""
+        args, kwargs = given
+        return args, kwargs
+
+    def code(self, body: Body) -> Callable[..., Any]:  # noqa: ARG002 - of sagas
+        """Return the function that a run calls."""
+        return self.function
+
+    def course_of(self, body: Body, records: list[RunRecord]) -> SagaCourse | None:  # noqa: ARG002 - of sagas
+        """Return the steps of a run that are to be undone, if it is of a saga."""
+        return None
+
 
 class CallableWorkflow(AnyWorkflow, Generic[P, R]):
     """The calls that workflows of both kinds have in the body of another; R is the type of the result."""
@@ -153,6 +187,28 @@ class CallableWorkflow(AnyWorkflow, Generic[P, R]):
             msg = f"{self.name}.submit() is for the body of a workflow: elsewhere, system.start(workflow, ...)"
             raise DefinitionError(msg)
         return branch.start(self, args, kwargs)
+
+    @overload
+    def compensate(self, undo: Callable[P2, Coroutine[Any, Any, R2]], /) -> AsyncTask[P2, R2]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def compensate(self, undo: Callable[P2, R2], /) -> Task[P2, R2]: ...
+    @overload
+    def compensate(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        raises: Raises = (),
+    ) -> TaskMaker: ...
+    def compensate(self, undo: Any = None, /, **options: Any) -> Any:
+        """Declare the function that undoes a run of this workflow which a saga has had as a child, as of a task.
+
+        Raises:
+            DefinitionError: its parameters do not fit, or the workflow has a compensation.
+        """
+        return declare_compensation(self, undo, options)
 
 
 class Workflow(CallableWorkflow[P, R]):

@@ -23,7 +23,7 @@ with next as materialized (
     for update skip locked
 )
 update actorflow.run as run set
-    state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
+    state = 2, status = case when status = 'compensating' then status else 'running' end, owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 from next where run.id = next.id
 returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed,
     case when slotted = 1 then slot end;
@@ -105,6 +105,9 @@ update actorflow.run set
     state = 0, owner = null, epoch = epoch + 1, input = :input, turn = turn + 1, started = null, wake = null
 where id = :id and owner = :owner and epoch = :epoch;
 
+-- name: turn
+update actorflow.run set status = 'compensating' where id = :id and owner = :owner and epoch = :epoch;
+
 -- name: drop_journal
 delete from actorflow.record where run = :run;
 
@@ -135,6 +138,10 @@ insert into actorflow.record (run, n, branch, name, occurrence, start, kind, has
 select :run, :n, :branch, :name, :occurrence, :start, :kind, :hash::bytea, :value::bytea, :error::bytea, :attempt,
     :began::double precision, :at
 from actorflow.run where id = :run and owner = :owner and epoch = :epoch for key share; -- so no take-over comes between
+
+-- name: put_record
+insert into actorflow.record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
+values (:run, :n, :branch, :name, :occurrence, :start, :kind, :hash, :value, :error, :attempt, :began, :at);
 
 -- name: records
 select n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at from actorflow.record

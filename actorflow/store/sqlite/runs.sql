@@ -19,7 +19,7 @@ where exists (select 1 from af_run where state = 0 and workflow = known.value);
 
 -- name: claim
 update af_run set
-    state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
+    state = 2, status = case when status = 'compensating' then status else 'running' end, owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 where id in (select id from af_run where state = 0 and workflow = :workflow order by priority, id limit :limit)
 returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed,
     case when slotted = 1 then slot end;
@@ -97,6 +97,9 @@ update af_run set
     state = 0, owner = null, epoch = epoch + 1, input = :input, turn = turn + 1, started = null, wake = null
 where id = :id and owner = :owner and epoch = :epoch;
 
+-- name: turn
+update af_run set status = 'compensating' where id = :id and owner = :owner and epoch = :epoch;
+
 -- name: drop_journal
 delete from af_record where run = :run;
 
@@ -126,6 +129,10 @@ group by status order by status;
 insert into af_record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
 select :run, :n, :branch, :name, :occurrence, :start, :kind, :hash, :value, :error, :attempt, :began, :at
 from af_run where id = :run and owner = :owner and epoch = :epoch;
+
+-- name: put_record
+insert into af_record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
+values (:run, :n, :branch, :name, :occurrence, :start, :kind, :hash, :value, :error, :attempt, :began, :at);
 
 -- name: records
 select n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at from af_record

@@ -17,6 +17,7 @@ from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
+from actorflow.workflows.body.loading import arguments_of_code
 from actorflow.workflows.body.run_loop import RunLoop
 from actorflow.workflows.body.timed_steps import SignalStep, TimerStep
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from actorflow.core.messages.execution import Execution
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
-    from actorflow.workflows.body.steps import Step
+    from actorflow.workflows.body.steps import BodyStep
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun, RunRecord
     from actorflow.workflows.workflow import AnyWorkflow
@@ -70,7 +71,7 @@ class AsyncBody(Body):
                     self.main = self._begin()
                     self._drain(self.main)
                 while not self.is_over and self.deliver():
-                    if self.is_cancelled and not self._was_cancelled:
+                    if self.is_cancelled and not self._was_cancelled and not self.is_shielded:
                         self._was_cancelled = True
                         self._cancel_all([self.main, *self._branches] if not self.main.done() else self.loop.tasks())
                     self._drain(self.main)
@@ -83,6 +84,11 @@ class AsyncBody(Body):
         finally:
             CURRENT.reset(token)
         return is_done
+
+    @property
+    def is_shielded(self) -> bool:
+        """Whether a cancel is not heard of for now: it is a saga that undoes, or only goes forward."""
+        return self.saga is not None and self.saga.is_shielded
 
     def _execution(self) -> AsyncExecution:
         """Return the place where the code runs, now in this thread: tasks of asyncio keep it in their contexts."""
@@ -116,7 +122,7 @@ class AsyncBody(Body):
         for task in tasks:
             task.cancel()
 
-    def is_at_work(self, kind: type[Step] | None = None) -> bool:
+    def is_at_work(self, kind: type[BodyStep] | None = None) -> bool:
         """Say whether a step of a kind is under way; without a kind, one that waits not just for time or a signal."""
         if kind is not None:
             return any(isinstance(step, kind) for step in self.open.values())
@@ -153,8 +159,8 @@ class AsyncBody(Body):
                 logger.error("Run %s: a branch failed: %s", self.run.name, reason_of(error), exc_info=error)
 
     def _begin(self) -> asyncio.Task[Any]:
-        args, kwargs = self.arguments()
-        return self.loop.create_task(self.workflow.function(*args, **kwargs))
+        args, kwargs = arguments_of_code(self)
+        return self.loop.create_task(self.workflow.code(self)(*args, **kwargs))
 
     def value(self) -> Any:
         """Return the value of the code, or raise its error."""
@@ -201,7 +207,7 @@ class AsyncBody(Body):
                 f"await {name}.submit(...)"
             )
 
-    async def _awaited(self, step: Callable[..., Step], called: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    async def _awaited(self, step: Callable[..., BodyStep], called: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Begin a step in the branch that awaits it, and return its value."""
         branch = current_branch()
         assert branch is not None

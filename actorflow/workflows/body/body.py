@@ -20,13 +20,14 @@ from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.job_step import JobStep
+from actorflow.workflows.body.loading import load
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.queued import EMPTY, queued
 from actorflow.workflows.body.sends import Sends, TellStep
-from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, arguments_of
+from actorflow.workflows.body.steps import BodyStep, StepFuture, TaskStep, arguments_of
 from actorflow.workflows.body.timed_steps import TimerStep
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ASKED, ATTEMPT, CANCEL, PATCHED, TOLD, RunLost, RunRecord, misfit_of
+from actorflow.workflows.rows.records import CANCEL, TURNED, RunLost, RunRecord, misfit_of
 
 if TYPE_CHECKING:
     from collections import deque
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.body.saga_course import SagaCourse
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun, Identity
     from actorflow.workflows.workflow import AnyWorkflow
@@ -62,13 +64,14 @@ class Body:
         closed: set once `is_closed` is.
         to_replay: how many records it has not heard of of those that were there when it was loaded.
         lock: held for a moment, by whoever changes any of these.
+        saga: what is to be undone, if it is the code of a saga.
     """
 
     __slots__ = (
         "_held", "_unlaunched", "again_at", "attempts", "closed", "exposed", "first_uncommitted", "has_cancel",
         "has_children", "is_cancelled", "is_closed", "is_lost", "is_over", "journal", "last", "launching", "lock",
-        "mail", "misfits", "node", "now", "open", "patches", "pauses", "ref", "rests", "run", "sends", "to_replay",
-        "trunk", "uncommitted", "under_way", "why_cancelled", "workflow",
+        "mail", "misfits", "node", "now", "open", "patches", "pauses", "ref", "rests", "run", "saga", "sends",
+        "to_replay", "trunk", "uncommitted", "under_way", "why_cancelled", "workflow",
     )  # fmt: skip
     is_async: ClassVar[bool] = False
     hears_of_commits = True  # the code may wait for nothing but a commit
@@ -79,22 +82,14 @@ class Body:
         self.workflow = workflow
         self.now = run.started
         self.last = records[-1].n if records else 0
-        self.open: dict[Identity, Step] = {}
+        self.open: dict[Identity, BodyStep] = {}
         self.exposed: dict[str, Callable[[], Any]] = {}  # functions for queries, by their names
         self.pauses: list[int] = []  # messages that ask for a pause
         self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
         self.journal: deque[RunRecord] = EMPTY
         self.sends = Sends(self)
-        for record in records:
-            if record.kind == PATCHED:
-                self.patches[record.identity[1]] = True
-            elif record.kind == ATTEMPT:
-                self.attempts.setdefault(record.identity, []).append(record)
-            elif record.kind in {TOLD, ASKED}:
-                self.sends.untold[record.identity] = record
-            else:
-                self.journal = queued(self.journal, record)
+        load(self, records)
         self.uncommitted: dict[int, None] = {}
         self.first_uncommitted = NEWEST
         self.is_over = self.is_closed = self.is_lost = self.rests = False
@@ -110,8 +105,9 @@ class Body:
         self.has_cancel = any(record.kind == CANCEL for record in self.journal)
         self.to_replay = len(self.journal)
         self._held: dict[int, None] = {}  # numbers of records in transactions that tasks have open
-        self._unlaunched: deque[Step] = EMPTY  # by their `after`, which only grows
+        self._unlaunched: deque[BodyStep] = EMPTY  # by their `after`, which only grows
         self.misfits: NonDeterministic | PayloadError | None = None  # why it cannot go on here; None: it can
+        self.saga: SagaCourse | None = workflow.course_of(self, records)
 
     # --- what the code calls -----------------------------------------------------------------------------------------
 
@@ -123,14 +119,18 @@ class Body:
         """Begin a task as the only step of a new branch of this one."""
         self.check()
         given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
-        kind = TaskStep if task.job_options.queue is None else JobStep
-        return self.begin(kind(self, branch.beside(task.name), 0, task, *given))
+        return self.begin(self.kind_of(task)(self, branch.beside(task.name), 0, task, *given))
 
-    def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
+    def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> BodyStep:
         """Return a task as the next step of a branch: run here, or a job of a queue."""
         given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
-        kind = TaskStep if task.job_options.queue is None else JobStep
-        return kind(self, *branch.next(task.name), task, *given)
+        return self.kind_of(task)(self, *branch.next(task.name), task, *given)
+
+    def kind_of(self, task: AnyTask) -> Callable[..., BodyStep]:
+        """Return the class of the steps of a task."""
+        if task.job_options.queue is not None:
+            return JobStep
+        return TaskStep if self.saga is None else self.saga.step_kind
 
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a child as the next step of a branch."""
@@ -159,13 +159,16 @@ class Body:
         identity, start = branch.next("timer")
         return self.begin(TimerStep(self, identity, start, seconds))
 
-    def begin(self, step: Step) -> Future[Any]:
+    def begin(self, step: BodyStep) -> Future[Any]:
         """Have a step begin, as soon as it may: the journal may have its end."""
         self.open[step.identity] = step
+        if self.saga is not None:
+            self.saga.begun(step)
+            self.saga.release()
         self.begin_send(step)
         return step.future
 
-    def begin_send(self, step: Step) -> None:
+    def begin_send(self, step: BodyStep) -> None:
         """Have a step begin of whose end the code does not hear, or one that is open."""
         with self.lock:
             self._unlaunched = queued(self._unlaunched, step)
@@ -216,18 +219,22 @@ class Body:
         if self.to_replay:
             self.to_replay -= 1
             if not self.to_replay:
+                if self.saga is not None:
+                    self.saga.heard_all()
                 self.launch()
         return True
 
     def cancel_steps(self) -> None:
         """Note that the run is cancelled, and have the steps told that are under way."""
         self.is_cancelled = True
+        if self.saga is not None and self.saga.is_shielded:
+            return
         with self.lock:
             for step in [one for one in self.open.values() if one.cancel() and one.is_launched]:
                 self.launch_again(step)
         self.launch()
 
-    def launch_again(self, step: Step) -> None:
+    def launch_again(self, step: BodyStep) -> None:
         """Have a step launched once more, which the code has cancelled; the lock is held."""
         step.after = self.last
         self._unlaunched = queued(self._unlaunched, step)
@@ -249,14 +256,18 @@ class Body:
     def _hear(self, record: RunRecord) -> None:
         step = self.open.pop(record.identity, None)
         if step is None:
+            if self.saga is not None and record.kind == TURNED and self.saga.turn_again(record):
+                return
             raise self.misfit(record.identity, None)
         if step.start != record.start or step.hash != record.hash:
             raise self.misfit(record.identity, step)
         step.hear(record)
         if type(step.future) is StepFuture:
             step.future.step = None
+        if self.saga is not None:
+            self.saga.heard(step, record)
 
-    def misfit(self, expected: Identity | None, step: Step | None) -> Unload:
+    def misfit(self, expected: Identity | None, step: BodyStep | None) -> Unload:
         """Note that the code does not fit its records, and return the exception that ends it."""
         begun = None if step is not None else [one.identity for one in self.open.values()]
         self.misfits = misfit_of(expected, begun, has_arguments=step is not None and step.hash is not None)
@@ -395,7 +406,7 @@ class Body:
                 self.launching -= 1
                 self.rests = self.rests and not self.is_over  # it may have been over before the step could begin
 
-    def is_clear(self, step: Step) -> bool:
+    def is_clear(self, step: BodyStep) -> bool:
         """Say whether a step may begin that the code makes last: all that came before it is seen outside."""
         return not self.sends.unlaunched and self.is_safe(max(step.after, self.sends.barrier))
 
@@ -409,18 +420,6 @@ class Body:
 
     def cut(self, step: TaskStep) -> None:
         """Note that an attempt was cut, as the system ends."""
-
-    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments of the function.
-
-        Raises:
-            Unload: they cannot be read here.
-        """
-        try:
-            args, kwargs = self.node.read(self.run.input)
-        except Exception as error:  # noqa: BLE001 - of a class of the user's
-            raise self.unreadable("the arguments of the run", error) from None
-        return args, kwargs
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -442,9 +441,3 @@ class Body:
         with self.lock:
             self.is_over = True
         self.wake()
-
-    def next_wake(self) -> float | None:
-        """Return when the first of its timers is due, or its deadline."""
-        times = [self.node.now() + left for step in self.open.values() if (left := step.left) is not None]
-        times += [] if self.has_cancel or self.run.deadline is None else [self.run.deadline]
-        return min(times, default=None)

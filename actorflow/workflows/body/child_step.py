@@ -10,7 +10,7 @@ from actorflow.errors import RunCancelled, RunFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.task import declared_errors
-from actorflow.workflows.body.steps import NOTHING, Step, hash_of
+from actorflow.workflows.body.steps import NOTHING, BodyStep, hash_of
 from actorflow.workflows.rows.records import CANCELLED, RESULT, RunRecord
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.workflow import AnyWorkflow
 
 
-class ChildStep(Step):
+class ChildStep(BodyStep):
     """A child: it is started once, under an id that follows from where the step stands, and its end is mail.
 
     Attributes:

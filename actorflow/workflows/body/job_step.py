@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from actorflow.durable.rows.answers import AnswerAddress
 from actorflow.errors import JobCancelled, StepFailed
 from actorflow.store.error_json import read_error, write_error
-from actorflow.workflows.body.steps import NOTHING, Step, error_of, hash_of
+from actorflow.workflows.body.steps import NOTHING, BodyStep, error_of, hash_of
 from actorflow.workflows.rows.records import ASKED, GIVEN_UP, RESULT, RunRecord
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.records import Identity
 
 
-class JobStep(Step):
+class JobStep(BodyStep):
     """A job: it is enqueued once, with its record.
 
     Attributes:

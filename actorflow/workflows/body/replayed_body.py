@@ -15,7 +15,7 @@ from actorflow.workflows.rows.records import step_name
 if TYPE_CHECKING:
     from actorflow.workflows.body.doubts import Doubts
     from actorflow.workflows.body.lanes import Lane
-    from actorflow.workflows.body.steps import Step, TaskStep
+    from actorflow.workflows.body.steps import BodyStep, TaskStep
 
 
 class ReplayedBody(Body):
@@ -41,7 +41,7 @@ class ReplayedBody(Body):
                 self.leave_records(step)
                 return
 
-    def leave_records(self, step: Step) -> None:
+    def leave_records(self, step: BodyStep) -> None:
         """End the replay at a step that has no record; of a run that is over, the code differs there."""
         if self.is_whole:
             self.misfits = NonDeterministic("the end of the run", step_name(step.identity))

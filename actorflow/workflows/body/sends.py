@@ -17,7 +17,7 @@ from actorflow.errors import AskTimeout, DefinitionError
 from actorflow.store.error_json import write_error
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
-from actorflow.workflows.body.steps import NOTHING, Step, error_of
+from actorflow.workflows.body.steps import NOTHING, BodyStep, error_of
 from actorflow.workflows.body.timed_steps import LONGEST_NAP, TimedStep
 from actorflow.workflows.rows.records import ASKED, RESULT, TOLD
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PROXIED: Final = frozenset({ProxyCall, ProxyGetAttr, ProxySetAttr})
 
 
-class TellStep(Step):
+class TellStep(BodyStep):
     """A tell: once it is committed, with its record, nothing is left of it to wait for."""
 
     __slots__ = ("letter",)
@@ -199,7 +199,7 @@ class Sends:
             self.unlaunched += 1
             self._body.begin_send(step)
 
-    def sent(self, step: Step) -> RunRecord | None:
+    def sent(self, step: BodyStep) -> RunRecord | None:
         """Return the record by which the message, or the job, of a step has left; None if it has not.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
-from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
+from actorflow.errors import JobCancelled, RunCancelled, StepFailed, StepTimeout, Stopping, TaskTimeout
 from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.current import CURRENT_TASK, find_current
@@ -35,7 +35,7 @@ class StepFuture(BodyFuture):
 
     __slots__ = ("step",)
 
-    step: Step | None  # None once it is over: else each kept the other, until the garbage collector comes
+    step: BodyStep | None  # None once it is over: else each kept the other, until the garbage collector comes
 
     def _drop(self, error: BaseException) -> None:
         """End with the error of the code that awaited it, and have the step end."""
@@ -43,7 +43,7 @@ class StepFuture(BodyFuture):
             self.step.abandon()
 
 
-class Step:
+class BodyStep:
     """A step of a body that is not over.
 
     Attributes:
@@ -111,7 +111,7 @@ class Step:
         return RunRecord(0, self.identity, self.start, kind, self.hash, value, error, attempt, began, at)
 
 
-class TaskStep(Step):
+class TaskStep(BodyStep):
     """A task as a step: the owner of its attempts.
 
     Attributes:
@@ -310,7 +310,8 @@ class TaskStep(Step):
         if record.value is not None:
             self.future._settle(self.body.node.read(record.value), None)
             return
-        self.future._settle(None, error_of(self.identity[1], record.error, self.task.raises))
+        error = error_of(self.identity[1], record.error, self.task.raises)
+        self.future._settle(None, StepTimeout(*error.args) if type(error) is TaskTimeout else error)
 
 
 NOTHING: Final = encode(None)

@@ -14,7 +14,9 @@ from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import BodyExecution, cancelled
 from actorflow.workflows.body.lanes import Lanes
+from actorflow.workflows.body.loading import arguments_of_code
 from actorflow.workflows.body.queued import queued
+from actorflow.workflows.body.saga_course import Turned
 from actorflow.workflows.body.steps import TaskStep
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class SyncBody(Body):
         assert outer.receiver is not None
         self.outer, self.actor = outer, outer.receiver
         self.thread = threading.get_ident()
-        args, kwargs = self.arguments()
+        args, kwargs = arguments_of_code(self)
         execution = SyncExecution(self, outer)
         token, mark = CURRENT.set(execution), CURRENT_BODY.set(self.trunk)
         try:
@@ -74,7 +76,7 @@ class SyncBody(Body):
     def _run_all(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the function, and the branches that it begins, to their ends."""
         try:
-            value = self.workflow.function(*args, **kwargs)
+            value = self.workflow.code(self)(*args, **kwargs)
             if self.lanes is not None:
                 self.lanes.finish(failed=False)
         except BaseException:
@@ -169,13 +171,16 @@ class SyncBody(Body):
         lanes = self.lanes
         if lanes is None and not self.is_cancelled:  # most of the time, and three times a step
             return
-        is_cancelled = self.is_cancelled or (lanes is not None and lanes.is_failing and lanes.current is not lanes.main)
+        is_failing = lanes is not None and lanes.is_failing and lanes.current is not lanes.main
+        is_cancelled = is_failing or (self.is_cancelled and not (self.saga is not None and self.saga.is_shielded))
         if is_cancelled and not self.raised_cancel:
             self.raised_cancel = True
             raise cancelled(self)
 
     def block(self, ready: Callable[[], bool]) -> None:
         """Wait until something has happened that may make it ready; meanwhile others run."""
+        if self.saga is not None:
+            self.saga.release()
         news: Future[None] = patient(None)  # type: ignore[arg-type]
         with self.lock:
             if self.is_over or ready():
@@ -210,6 +215,8 @@ class SyncBody(Body):
         if task.cpu or has_limit or not isinstance(step, TaskStep) or (self.lanes is not None and self.lanes.open):
             return self.begin(step).get()
         self.open[step.identity] = step
+        if self.saga is not None:
+            self.saga.begun(step, is_inline=True)
         try:
             while not step.future._done:
                 if self.deliver():
@@ -219,7 +226,7 @@ class SyncBody(Body):
                     self.run_inline(step)
                 else:
                     self.wait_for(step.future)
-        except RunCancelled:
+        except (RunCancelled, Turned):
             if not step.is_launched:  # unless the journal has its end, it ends without having begun
                 step.is_cancelled = True
                 self.begin(step)
@@ -241,6 +248,8 @@ class SyncBody(Body):
 
     def run_inline(self, step: TaskStep) -> None:
         """Run a step here to its end."""
+        if self.saga is not None:
+            self.saga.write_held()
         while not self.is_clear(step):
             self.block(lambda: self.is_clear(step))
             self.check()
@@ -292,7 +301,10 @@ class SyncBody(Body):
                 return
             self.number(record)
             self.journal = queued(self.journal, record)
-        self.node.commit_here(self, record)
+        if self.saga is None:
+            self.node.commit_here(self, record)
+        else:
+            self.saga.hold(record)
 
     def pause(self, seconds: float) -> None:
         """Let time pass between two attempts."""
@@ -316,6 +328,9 @@ class SyncBody(Body):
 
     def settle(self) -> None:
         """Wait for the ends of steps that runners have, and their commits; the end of the system bounds it."""
+        if self.saga is not None:
+            self.saga.is_ending = False
+            self.saga.release()
         try:
             while not self.is_settled:
                 news: Future[None] = patient(None)  # type: ignore[arg-type]
@@ -328,14 +343,18 @@ class SyncBody(Body):
             self._news = None
 
     def flush(self) -> None:
-        """Wait until all records are committed.
+        """Wait until all records are committed, but for those that go with the end.
 
         Raises:
             Unload: the run was lost, or the system ends.
         """
+        if self.saga is not None:
+            self.saga.is_ending = True
         while not self.is_safe(self.last):
             if self.is_over:
                 raise Unload
+            if self.saga is not None and self.saga.held and self.is_safe(self.saga.held[0].n - 1):
+                return
             self.block(lambda: self.is_safe(self.last))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.workflows.body.steps import Step
+from actorflow.workflows.body.steps import BodyStep
 from actorflow.workflows.rows.records import RESULT
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LONGEST_NAP: Final = 60.0  # seconds; a longer timer looks at the clock on the way: somebody may set it
 
 
-class TimedStep(Step):
+class TimedStep(BodyStep):
     """A step that ends by itself once its time is over, if it has one.
 
     The time is over by the clock, or after as many seconds as it takes in all: a clock that was ahead when the step was

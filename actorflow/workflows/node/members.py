@@ -94,6 +94,56 @@ class RecordMember(RunMember):
         self.body.committed(self.record)
 
 
+class RecordsMember(RunMember):
+    """Several records of a run, one after the other."""
+
+    __slots__ = ("records",)
+
+    def __init__(self, body: Body, records: list[RunRecord]) -> None:
+        super().__init__(body)
+        self.records = records
+
+    def write(self, transaction: Transaction) -> None:
+        """Write the records.
+
+        Raises:
+            RunLost: another node has the run.
+        """
+        body = self.body
+        last = {"run": body.run.id, "n": self.records[-1].n}
+        if self.is_doubtful and transaction.one("runs.has_record", last) is not None:
+            return
+        ledger.append(transaction, body.run, body.node.id, self.records)
+
+    def committed(self) -> None:
+        """Let the steps begin that wait for this commit."""
+        for record in self.records:
+            self.body.committed(record)
+
+
+class TurnMember(RecordMember):
+    """The record by which a saga turns, and its status with it."""
+
+    __slots__ = ()
+
+    def write(self, transaction: Transaction) -> None:
+        """Write both.
+
+        Raises:
+            RunLost: another node has the run.
+        """
+        super().write(transaction)
+        body = self.body
+        fence = {"id": body.run.id, "owner": body.node.id, "epoch": body.run.epoch}
+        transaction.run("runs.turn", fence)
+
+    @classmethod
+    def write_all(cls, members: Sequence[Any], transaction: Transaction) -> None:
+        """Write those of several sagas."""
+        for member in members:
+            member.write(transaction)
+
+
 class SendMember(RunMember):
     """Messages of a run to durable actors, with their records."""
 
@@ -141,9 +191,9 @@ class SendMember(RunMember):
 
 
 class EndMember(RunMember):
-    """The end of a run whose body has no thread."""
+    """The end of a run, and the last records of a saga's code."""
 
-    __slots__ = ("error", "output", "status", "then")
+    __slots__ = ("error", "held", "output", "status", "then")
 
     def __init__(
         self, body: Body, status: str, output: bytes | None, error: bytes | None, then: Callable[[], object]
@@ -153,6 +203,7 @@ class EndMember(RunMember):
         self.output = output
         self.error = error
         self.then = then
+        self.held = [] if body.saga is None else body.saga.take_held()
 
     def write(self, transaction: Transaction) -> None:
         """Write the end.
@@ -165,8 +216,12 @@ class EndMember(RunMember):
             row = transaction.one("runs.outcome", {"name": body.run.name})
             if row is not None and row[0] == self.status:
                 return
+        if self.held:
+            ledger.append(transaction, body.run, body.node.id, self.held)
         body.node.end_within(transaction, body, self.status, self.output, self.error)
 
     def committed(self) -> None:
         """Tell those that wait for the end."""
+        for record in self.held:
+            self.body.node.tell_record(self.body.run.name, record)
         self.then()

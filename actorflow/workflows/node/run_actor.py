@@ -269,7 +269,7 @@ class RunActor(Actor):
 
     def watch_cancel(self, body: AsyncBody) -> None:
         """Give the code some time to end, once it was told that the run is cancelled."""
-        if body.is_cancelled and self.grace is None:
+        if body.is_cancelled and self.grace is None and not body.is_shielded:
             self.grace = self.node.scheduler.clock.monotonic() + GRACE_SECONDS
             self.ctx.after(CANCEL_SECONDS, self.end_by_force)
 
@@ -396,6 +396,8 @@ def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, 
         if body.is_over:
             raise Unload from None
         let_ctrl_c_pass(error)
+        if body.saga is not None:
+            return body.saga.outcome(error)
         stored = write_error(error, has_traceback=True)
         if body.is_cancelled:
             if isinstance(error, (RunCancelled, asyncio.CancelledError)):

@@ -8,17 +8,25 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
 from actorflow.durable.rows import ledger as mailboxes
-from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, OutcomeUnknown, StoreError, Unload
+from actorflow.errors import ActorDeadError, DefinitionError, OutcomeUnknown, StoreError, Unload
 from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
+from actorflow.workflows.node.giving_back import give_back
 from actorflow.workflows.node.jobs import CancelJobMember, JobMember
-from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember, SendMember
+from actorflow.workflows.node.members import (
+    STORE_SECONDS,
+    EndMember,
+    RecordMember,
+    RecordsMember,
+    RunMember,
+    SendMember,
+)
 from actorflow.workflows.node.runners import RunnerPlaces
-from actorflow.workflows.rows import ledger, pausing
-from actorflow.workflows.rows.records import NO_STEP, PARKED, READY, RENEWED, WAITING, RunLost, event_of, step_name
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import NO_STEP, RENEWED, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
 from actorflow.workflows.signals import AT_START
 from actorflow.workflows.workflow import WORKFLOWS
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.child_step import ChildStep
     from actorflow.workflows.body.job_step import JobStep
     from actorflow.workflows.body.lanes import Lane
-    from actorflow.workflows.body.steps import Step
+    from actorflow.workflows.body.steps import BodyStep
     from actorflow.workflows.dag.dag_body import DagBody
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
@@ -197,7 +205,7 @@ class RunNode:
             kind, detail = event_of(record)
             self.tell(kind, run, record.identity, detail)
 
-    def tell_wait(self, step: Step) -> None:
+    def tell_wait(self, step: BodyStep) -> None:
         """Publish that the code waits for a timer or a signal."""
         self.tell("waiting", step.body.run.name, None, step_name(step.identity))
 
@@ -228,6 +236,12 @@ class RunNode:
         member = RecordMember(body, record, None)
         if self.written(body, member.write, member):
             body.committed(record)
+
+    def commit_all_here(self, body: SyncBody, records: list[RunRecord]) -> None:
+        """Commit several records in this thread."""
+        member = RecordsMember(body, records)
+        if self.written(body, member.write, member):
+            member.committed()
 
     def end_here(self, body: SyncBody, status: str, output: bytes | None, error: bytes | None) -> None:
         """Commit the end of a run in this thread."""
@@ -336,44 +350,10 @@ class RunNode:
         """Let other nodes have a run that is unloaded."""
         if body.is_closed:
             return
-        misfit = body.misfits
-        is_paused = not body.is_lost and self._let_go(body, misfit)
-        if is_paused:
-            logger.info("Run %s is paused", body.run.name)
-            self.tell("paused", body.run.name)
-        elif misfit is not None:
-            logger.error("Run %s is parked: %s", body.run.name, misfit)
-            self.tell("parked", body.run.name, None, str(misfit))
+        give_back(self, body)
         self.forget(body)
         if not self.is_closed:
             self.look()
-
-    def _let_go(self, body: Body, misfit: ActorflowError | None) -> bool:
-        """Give a run back; return whether it is paused now."""
-        state, status, wake = WAITING, "running", body.next_wake()
-        if misfit is not None:
-            state, status = PARKED, "parked"
-        elif body.again_at is not None:
-            wake = body.again_at
-        elif body.is_unsettled:
-            state = READY
-        reason = None if misfit is None else str(misfit)
-        upto = body.mail.handled
-
-        def work(transaction: Transaction) -> bool:
-            run = body.run
-            if state != PARKED and body.pauses and pausing.take(transaction, run, self.id, body.pauses):
-                return ledger.let_go(transaction, run, self.id, PARKED, "paused")
-            tried = None if misfit is None else body.workflow.hash
-            ledger.let_go(transaction, run, self.id, state, status, wake=wake, upto=upto, reason=reason, misfit=tried)
-            return False
-
-        try:
-            is_paused: bool = self.store.write(work, durability="power" if body.pauses else "process")
-        except ActorflowError as error:
-            logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
-            return False
-        return is_paused
 
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""

@@ -169,11 +169,14 @@ def append_all(transaction: Transaction, each: Sequence[tuple[ClaimedRun, str, R
 
 def row_of(run: ClaimedRun, owner: str, record: RunRecord) -> dict[str, Any]:
     """Return the columns of a record."""
+    return {"owner": owner, "epoch": run.epoch, **columns_of(run.id, record)}
+
+
+def columns_of(run: int, record: RunRecord) -> dict[str, Any]:
+    """Return the columns of a record, but for the owner's."""
     branch, name, occurrence = record.identity
     return {
-        "run": run.id,
-        "owner": owner,
-        "epoch": run.epoch,
+        "run": run,
         "n": record.n,
         "branch": branch,
         "name": name,

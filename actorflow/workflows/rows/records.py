@@ -27,6 +27,14 @@ ASKED: Final = 7  # an ask has left, or a job was enqueued; its end is a RESULT
 GIVEN_UP: Final = 8  # the end of a job that nobody runs again: it is dead
 LEFT_OUT: Final = 9  # a node of a DAG, by its condition
 COUNT: Final = 10  # how many items a map of a DAG has
+INTENT: Final = 11  # of a saga: a step is about to begin
+PIVOT: Final = 12  # of a saga: from here on it only goes forward
+TURNED: Final = 13  # of a saga: from here on it undoes its steps, or those of a savepoint
+DOUBTED: Final = 14  # of a saga: the end of a step that has raised, and may have acted
+UNDONE: Final = 15  # of a saga: the end of a compensation
+SKIPPED: Final = 16  # of a saga: somebody has left a compensation out
+UNDO: Final = "undo"  # the branch of a saga's compensations; those of functions are "undo.1" and so on
+AGAIN: Final = "undo.again"  # that of steps which are run once more, as it is not known whether they have acted
 KIND_NAMES: Final = {
     RESULT: "result",
     ATTEMPT: "failed attempt",
@@ -38,8 +46,15 @@ KIND_NAMES: Final = {
     GIVEN_UP: "given up",
     LEFT_OUT: "left out",
     COUNT: "count",
+    INTENT: "intent",
+    PIVOT: "pivot",
+    TURNED: "turned",
+    DOUBTED: "maybe done",
+    UNDONE: "undone",
+    SKIPPED: "skipped",
 }
-NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED, COUNT})
+NO_STEP: Final = frozenset({CANCEL, PATCHED, ASKED, COUNT, INTENT, PIVOT, TURNED})
+UNHEARD: Final = frozenset({INTENT, PIVOT})  # the code does not wait for them
 BEFORE_RESULT: Final = frozenset({ATTEMPT, ASKED})  # of a step that goes on
 
 # States of runs.
@@ -51,7 +66,7 @@ PARKED: Final = 3
 OVER: Final = 4
 
 RENEWED: Final = "renewed"  # in place of a status: the run ends its journal, and begins anew
-FINAL: Final = frozenset({"completed", "failed", "cancelled"})
+FINAL: Final = frozenset({"completed", "failed", "cancelled", "compensated"})
 
 
 class RunLost(MemberRefused):
@@ -91,6 +106,11 @@ class RunRow(NamedTuple):
     def is_of_dag(self) -> bool:
         """Whether the run is of a DAG, which may not be known here."""
         return self.input.startswith(b'{"dag":')
+
+    @property
+    def is_of_saga(self) -> bool:
+        """Whether the run is of a saga."""
+        return self.input.startswith(b'{"saga":')
 
 
 @dataclass(slots=True)
@@ -166,7 +186,7 @@ class RunRecord:
 
 def event_of(record: RunRecord) -> tuple[str, str | None]:
     """Return the kind of event that a record of a step is, and the text of its error."""
-    if record.kind == LEFT_OUT:
+    if record.kind in {LEFT_OUT, SKIPPED}:
         return "step skipped", None
     if record.error is None or record.value is not None:
         return "step completed", None

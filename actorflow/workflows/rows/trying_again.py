@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
-from actorflow.workflows.rows import ledger, limits
+from actorflow.workflows.rows import ledger, limits, unsticking
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import (
     ASKED,
@@ -14,6 +14,7 @@ from actorflow.workflows.rows.records import (
     BEHIND,
     CANCEL,
     FINAL,
+    INTENT,
     LEFT_OUT,
     NO_STEP,
     OVER,
@@ -41,6 +42,12 @@ def retry(transaction: Transaction, name: str, step: str | None, now: float) -> 
     row = ledger.find(transaction, name)
     if row is None or row.state not in {BEHIND, READY, 1, 2, PARKED, OVER}:
         return False
+    if row.status == "stuck" and step is None:
+        unsticking.retry(transaction, row, now)
+        return True
+    if row.status in {"stuck", "compensated"}:
+        msg = f"run {name} is of a saga, and {row.status}: a step that may be undone is not run again: start it anew"
+        raise DefinitionError(msg)
     if row.status != "parked" and (row.status not in FINAL or (row.status == "completed" and step is None)):
         cure = (
             "name the step from which it is to go on"
@@ -85,13 +92,13 @@ def kept_of(name: str, records: list[RunRecord], step: str | None) -> list[RunRe
         return kept_of_dag(records)
     cut = place_of(name, records, step)
     again = {record.identity for record in records if record.n >= cut}
-    over = {record.identity for record in records if record.n < cut and record.kind != ASKED}
+    over = {record.identity for record in records if record.n < cut and record.kind not in {ASKED, INTENT}}
     return [
         record
         for record in records
         if record.n < cut
         and not (record.kind in BEFORE_RESULT and record.identity in again)
-        and not (record.kind == ASKED and record.identity not in over)  # nobody answers it any more
+        and not (record.kind in {ASKED, INTENT} and record.identity not in over)  # nobody answers it any more
     ]
 
 

@@ -1,0 +1,273 @@
+"""Undoing: the order in which a saga, or a savepoint, undoes its steps: the same for plain and async code.
+
+It is a generator of waits: of futures, and of calls of the user's. `drive` and `drive_async` make them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from actorflow.core.futures.future import Future
+from actorflow.errors import MaybeDone, RunCancelled
+from actorflow.sagas.course import TURN, Course, Entry
+from actorflow.sagas.saga_step import SagaStep
+from actorflow.sagas.undo_step import AgainStep, TurnStep, UndoStep, is_in
+from actorflow.tasks.current import CURRENT_BODY
+from actorflow.text import reason_of
+from actorflow.workflows.body.branch import Branch
+from actorflow.workflows.body.child_step import ChildStep
+from actorflow.workflows.body.gathering import BodyFuture
+from actorflow.workflows.body.job_step import JobStep
+from actorflow.workflows.body.steps import BodyStep
+from actorflow.workflows.body.timed_steps import TimerStep
+
+if TYPE_CHECKING:
+    from actorflow.sagas.savepoint import Savepoint
+    from actorflow.workflows.body.async_body import AsyncBody
+    from actorflow.workflows.body.sync_body import SyncBody
+
+PATIENCE_SECONDS: Final = 60.0  # that a turn waits for steps which are under way
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A function that is to be called, or awaited, in a branch."""
+
+    function: Callable[[], Any]
+    branch: Branch | None = None
+
+
+Undoing: TypeAlias = "Generator[Future[Any] | Calling, None, None]"
+
+
+def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> Undoing:
+    """Undo the steps of a saga, or of a savepoint: first the turn is on disk, and all that is under way has ended."""
+    body = course.body
+    course.undoing += 1
+    if scope is None:
+        course.is_turning = True
+    try:
+        if not (todo_of(course, scope) or open_of(course, scope)):
+            return
+        identity = TURN if scope is None else (scope.branch.path, "savepoint turned", scope.number)
+        yield body.begin(TurnStep(course, identity, scope, error))
+        if scope is None:
+            yield Calling(end_tasks_of(body) if body.is_async else end_lanes_of(body))  # type: ignore[arg-type]
+        yield from settle(course, scope)
+        for entry in todo_of(course, scope):
+            yield from undo(course, entry)
+            course.entries.remove(entry)
+    finally:
+        course.undoing -= 1
+    if not course.undoing and body.is_cancelled:
+        body.cancel_steps()  # it was not heard of before
+
+
+def todo_of(course: Course, scope: Savepoint | None) -> list[Entry]:
+    """Return the steps that are to be undone, newest first."""
+    found = reversed(course.entries)
+    return [one for one in found if scope is None or (one.savepoint is not None and one.savepoint.is_within(scope))]
+
+
+def open_of(course: Course, scope: Savepoint | None) -> list[BodyStep]:
+    """Return the steps that are under way, and may have to be undone."""
+    return [
+        step
+        for step in course.body.open.values()
+        if is_in(course, step, scope)
+        and (
+            isinstance(step, (SagaStep, JobStep))
+            or (isinstance(step, ChildStep) and step.options.on_parent_close != "abandon")
+        )
+    ]
+
+
+def settle(course: Course, scope: Savepoint | None) -> Undoing:
+    """Wait for the steps that are under way: a bounded time, after which those of this process are cut short."""
+    body, steps = course.body, open_of(course, scope)
+    if not steps:
+        return
+    ends = [course.end_of(step) for step in steps]
+    for step in steps:
+        if isinstance(step, SagaStep):
+            step.stop()
+        elif step.cancel() and step.is_launched:
+            with body.lock:
+                body.launch_again(step)
+    body.launch()
+    identity, start = course.branch.next("patience")
+    timer = TimerStep(body, identity, start, PATIENCE_SECONDS)
+    timer.future._when_done(partial(cut_short, steps))
+    body.begin(timer)
+    yield from ends
+    timer.drop()
+
+
+def cut_short(steps: list[BodyStep]) -> None:
+    """Have steps end that are under way for long."""
+    for step in steps:
+        if isinstance(step, SagaStep):
+            step.cut_short()
+
+
+def undo(course: Course, entry: Entry) -> Undoing:
+    """Undo one step.
+
+    Raises:
+        Unload: it could not be undone: the saga is stuck.
+    """
+    if entry.call is not None:
+        try:
+            yield Calling(entry.call, course.branch.child())
+        except Exception as error:  # noqa: BLE001 - the user's, whatever it is
+            raise course.end_stuck(f"a function of af.undo failed: {reason_of(error)}") from None
+        return
+    assert entry.compensation is not None
+    body, task, refusal = course.body, entry.compensation.task, None
+    if entry.is_maybe and entry.compensation.step is None:
+        refusal = yield from learn(course, entry)
+    step = UndoStep(course, entry, *course.branch.next(task.name), refusal)
+    yield body.begin(step)
+    failure = step.future._error
+    if failure is not None:
+        raise course.end_stuck(f"{task.name}, which undoes {entry.step.identity[1]}, failed: {reason_of(failure)}")
+
+
+def learn(course: Course, entry: Entry) -> Generator[Future[Any], None, BaseException | None]:
+    """Run a step that may have acted once more, if its task is idempotent; return why its result is not known."""
+    done, compensation = entry.step, entry.compensation
+    assert compensation is not None
+    name = done.identity[1]
+    if not (isinstance(done, SagaStep) and done.task.idempotent):
+        return MaybeDone(
+            f"{name} may have acted, or not, and {compensation.task.name} takes its result: declare `step: af.Step` "
+            f"there, or {name} as @af.task(idempotent=True)"
+        )
+    again = AgainStep(course, entry, *course.again_branch.next(done.task.name))
+    yield course.body.begin(again)
+    if again.future._error is not None:
+        return MaybeDone(f"{name} may have acted, and failed when it was run again: {reason_of(again.future._error)}")
+    entry.value = again.value
+    return None
+
+
+# --- the waits of plain code ------------------------------------------------------------------------------------------
+
+
+def drive(body: SyncBody, steps: Undoing) -> None:
+    """Make the waits in the thread of the code."""
+    error: BaseException | None = None
+    while True:
+        try:
+            wait = next(steps) if error is None else steps.throw(error)
+        except StopIteration:
+            return
+        error = None
+        try:
+            if isinstance(wait, Calling):
+                call(wait)
+            else:
+                wait_through(body, wait)
+        except BaseException as raised:  # noqa: BLE001 - it is raised where the wait was asked for
+            error = raised
+
+
+def wait_through(body: SyncBody, future: Future[Any]) -> None:
+    """Wait for a future, though the branch is told that it is cancelled."""
+    while not future._done:
+        try:
+            body.wait_for(future)
+        except RunCancelled:
+            continue  # once: of a branch, as the function has failed
+
+
+def call(calling: Calling) -> None:
+    """Call a function in its branch."""
+    if calling.branch is None:
+        calling.function()
+        return
+    mark = CURRENT_BODY.set(calling.branch)
+    try:
+        calling.function()
+    finally:
+        CURRENT_BODY.reset(mark)
+
+
+def end_lanes_of(body: SyncBody) -> Callable[[], None]:
+    """Return a function that ends the branches of plain code."""
+    return lambda: None if body.lanes is None else body.lanes.finish(failed=True)
+
+
+# --- the waits of async code ------------------------------------------------------------------------------------------
+
+
+async def drive_async(body: AsyncBody, steps: Undoing) -> None:
+    """Make the waits in the asyncio task of the code, whose cancel is raised at the end."""
+    error: BaseException | None = None
+    was_cancelled: asyncio.CancelledError | None = None
+    while True:
+        try:
+            wait = next(steps) if error is None else steps.throw(error)
+        except StopIteration:
+            break
+        error = None
+        try:
+            future = wait if isinstance(wait, Future) else begin_call(body, wait)
+            while not future._done:
+                gate = BodyFuture()
+                future._when_done(lambda gate=gate: gate._settle(None, None))  # type: ignore[misc]
+                try:
+                    await gate
+                except asyncio.CancelledError as cancel:
+                    if body.is_over:
+                        raise
+                    was_cancelled = cancel
+            if not isinstance(wait, Future):
+                future.get()
+        except BaseException as raised:  # noqa: BLE001 - it is raised where the wait was asked for
+            error = raised
+    if was_cancelled is not None:
+        raise was_cancelled
+
+
+def begin_call(body: AsyncBody, calling: Calling) -> Future[Any]:
+    """Have a function awaited in an asyncio task of its own."""
+    over: Future[Any] = BodyFuture()
+
+    async def run() -> None:
+        found = calling.function()
+        if inspect.isawaitable(found):
+            await found
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            over._settle(None, asyncio.CancelledError())
+        else:
+            over._settle(None, task.exception())
+
+    mark = CURRENT_BODY.set(calling.branch) if calling.branch is not None else None
+    try:
+        body.loop.create_task(run()).add_done_callback(ended)
+    finally:
+        if mark is not None:
+            CURRENT_BODY.reset(mark)
+    return over
+
+
+def end_tasks_of(body: AsyncBody) -> Callable[[], Any]:
+    """Return a function that ends the other asyncio tasks of async code."""
+    code = asyncio.current_task(body.loop)
+
+    async def end() -> None:
+        others = [one for one in body.loop.tasks() if one not in {code, asyncio.current_task()} and not one.done()]
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=PATIENCE_SECONDS)
+
+    return end
