@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from actorflow.errors import DefinitionError
-from actorflow.sagas.course import Course, Entry
+from actorflow.sagas.course import Course, Undoable
 from actorflow.sagas.savepoint import Savepoint
 from actorflow.text import text_of
 from actorflow.workflows.calls import branch_of
@@ -73,5 +73,5 @@ def undo(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> No
         raise DefinitionError(msg)
     branch, course = here("undo()")
     course.entries.append(
-        Entry(None, None, None, False, course.innermost(branch.path), partial(function, *args, **kwargs))
+        Undoable(None, None, None, False, course.innermost(branch.path), partial(function, *args, **kwargs))
     )

@@ -36,7 +36,7 @@ MOST_TURNS: Final = 3  # times that code may catch the exception that has it end
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Undoable:
     """A step that is to be undone, or a function that was given to `af.undo`.
 
     Attributes:
@@ -80,7 +80,7 @@ class Course:
         self.has_turned = any(one.kind == TURNED and one.identity == TURN for one in records)
         self.has_pivoted = self.is_ending = self.is_turning = False
         self.undoing = 0
-        self.entries: list[Entry] = []
+        self.entries: list[Undoable] = []
         self.results: dict[str, bytes] = {}
         self.savepoints: list[Savepoint] = []
         self.scopes: dict[Identity, Savepoint] = {}
@@ -148,7 +148,7 @@ class Course:
             if record.value is not None:
                 self.results[task.function.__name__] = record.value
             if task.compensation is not None:
-                self.entries.append(Entry(step, task.compensation, record.value, is_maybe, scope))
+                self.entries.append(Undoable(step, task.compensation, record.value, is_maybe, scope))
         end = self.ends.pop(step.identity, None)
         if end is not None:
             end._settle(None, None)

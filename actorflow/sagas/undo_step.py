@@ -17,7 +17,7 @@ from actorflow.workflows.rows.records import RESULT, TURNED, UNDONE, RunRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorflow.sagas.course import Course, Entry
+    from actorflow.sagas.course import Course, Undoable
     from actorflow.workflows.rows.records import Identity
 
 ABANDONED_SECONDS: Final = 60.0  # that an undo waits for a thread which goes on after its step's timeout
@@ -68,7 +68,7 @@ def is_in(course: Course, step: BodyStep, scope: Any) -> bool:
 class ShieldedStep(TaskStep):
     """A step of undoing: neither a cancel nor the deadline nor its code ends it."""
 
-    entry: Entry
+    entry: Undoable
     course: Course
     until: float | None = None
 
@@ -105,7 +105,7 @@ class ShieldedStep(TaskStep):
 class AgainStep(ShieldedStep):
     """A step of an idempotent task that may have acted, once more under its key: then its result is known."""
 
-    def __init__(self, course: Course, entry: Entry, identity: Identity, start: int) -> None:
+    def __init__(self, course: Course, entry: Undoable, identity: Identity, start: int) -> None:
         done: TaskStep = entry.step
         super().__init__(course.body, identity, start, done.task, done.given)
         self.course, self.entry = course, entry
@@ -130,7 +130,7 @@ class UndoStep(ShieldedStep):
     """
 
     def __init__(
-        self, course: Course, entry: Entry, identity: Identity, start: int, refusal: BaseException | None = None
+        self, course: Course, entry: Undoable, identity: Identity, start: int, refusal: BaseException | None = None
     ) -> None:
         assert entry.compensation is not None
         super().__init__(course.body, identity, start, entry.compensation.task, encode([*entry.step.identity]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.futures.future import Future
 from actorflow.errors import MaybeDone, RunCancelled
-from actorflow.sagas.course import TURN, Course, Entry
+from actorflow.sagas.course import TURN, Course, Undoable
 from actorflow.sagas.saga_step import SagaStep
 from actorflow.sagas.undo_step import AgainStep, TurnStep, UndoStep, is_in
 from actorflow.tasks.current import CURRENT_BODY
@@ -68,7 +68,7 @@ def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> U
         body.cancel_steps()  # it was not heard of before
 
 
-def todo_of(course: Course, scope: Savepoint | None) -> list[Entry]:
+def todo_of(course: Course, scope: Savepoint | None) -> list[Undoable]:
     """Return the steps that are to be undone, newest first."""
     found = reversed(course.entries)
     return [one for one in found if scope is None or (one.savepoint is not None and one.savepoint.is_within(scope))]
@@ -115,7 +115,7 @@ def cut_short(steps: list[BodyStep]) -> None:
             step.cut_short()
 
 
-def undo(course: Course, entry: Entry) -> Undoing:
+def undo(course: Course, entry: Undoable) -> Undoing:
     """Undo one step.
 
     Raises:
@@ -138,7 +138,7 @@ def undo(course: Course, entry: Entry) -> Undoing:
         raise course.end_stuck(f"{task.name}, which undoes {entry.step.identity[1]}, failed: {reason_of(failure)}")
 
 
-def learn(course: Course, entry: Entry) -> Generator[Future[Any], None, BaseException | None]:
+def learn(course: Course, entry: Undoable) -> Generator[Future[Any], None, BaseException | None]:
     """Run a step that may have acted once more, if its task is idempotent; return why its result is not known."""
     done, compensation = entry.step, entry.compensation
     assert compensation is not None

@@ -153,3 +153,18 @@ def test_a_run_that_is_cancelled_says_so() -> None:
         system.sleep(1)
         assert heard[-1].kind == "cancelled"
         assert run.history[-1].kind == "cancelled"
+
+
+@af.workflow
+def beside() -> list[int]:
+    """Begin steps beside each other."""
+    return [future.get()[0] for future in [number.submit(1), number.submit(2)]]
+
+
+def test_code_that_somebody_listens_to_begins_steps_beside_each_other():
+    with VirtualSystem("test", seed=1) as system:
+        seen: list[str] = []
+        system.subscribe(af.RunEvent, lambda event: seen.append(event.kind))
+        assert system.start(beside).result() == [1, 2]
+        system.sleep(1)
+    assert seen.count("step started") == seen.count("step completed") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
 from actorflow.durable.rows import ledger as mailboxes
@@ -197,7 +198,11 @@ class RunNode:
         """Publish an event of a run, if anybody listens; what it tells of is committed."""
         if RunEvent in self.scheduler.events.listeners:
             name = None if step is None else step_name(step)
-            self.scheduler.events.publish(RunEvent(kind, run, name, self.now(), detail))
+            token = CURRENT.set(None)  # code of a run that begins a step may not look at actors; listeners may
+            try:
+                self.scheduler.events.publish(RunEvent(kind, run, name, self.now(), detail))
+            finally:
+                CURRENT.reset(token)
 
     def tell_record(self, run: str, record: RunRecord) -> None:
         """Publish the end of a step, or of an attempt."""
