@@ -185,7 +185,8 @@ class ActorSystem(StoredSystem):
             DefinitionError: it is no event, or an argument makes no sense.
             ActorDeadError: the system has ended.
         """
-        self._bus().publish(event, key=key, delay=delay)
+        bus = self.scheduler.bus
+        (self._bus() if bus is None else bus).publish(event, key=key, delay=delay)
 
     def _bus(self) -> EventBus:
         from actorflow.events.bus import bus_of  # noqa: PLC0415 - most systems have no services

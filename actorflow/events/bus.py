@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
@@ -19,11 +19,11 @@ from actorflow.core.refs.cell import ENDING
 from actorflow.core.running.children import system_actor
 from actorflow.core.system import default_system
 from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stopping
-from actorflow.events.envelope import HANDLED, Envelope
+from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.event import text_key
 from actorflow.events.filters import EventFilter
 from actorflow.events.receivers import CAPACITY, SECONDS, Receiver, SlowWatch, Subscriber, receiver_of
-from actorflow.events.routes import Routes
+from actorflow.events.routes import Route, Routes
 from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ E = TypeVar("E")
 GRACE: Final = 5.0  # seconds for functions to handle the last events of a bus
 MAKING: Final = forkable_lock()
 NUMBERS: Final = itertools.count(1)  # of buses that are no system's
-HANDLED_GET: Final = HANDLED.get
 CURRENT_GET: Final = CURRENT.get
 
 
@@ -90,13 +89,14 @@ class EventBus:
         self.name = name
         self.scheduler = scheduler = root.scheduler
         self._root = root
-        self._key = key
-        self._numbers = itertools.count(1)
+        self._ids: Iterator[str] = map(f"{key}-%d".__mod__, itertools.count(1))  # in C, as each event takes one
         self._routes = Routes()
         self._capacity = capacity
         self._watch = SlowWatch(scheduler, seconds)
         self._publisher: ActorRef[Any] = system_actor(scheduler, FunctionActor._traits, "publisher")
         self._delayed: dict[str, Envelope] = {}
+        self._last: tuple[ActorRef[Any] | None, str] = (None, "")
+        self._time = scheduler.clock.time
         self._closed = False
 
     @classmethod
@@ -156,31 +156,28 @@ class EventBus:
             DefinitionError: it is no event, or an argument makes no sense.
             ActorDeadError: the bus is closed, or its system has ended.
         """
-        if self._closed or self.scheduler.closed:
+        scheduler = self.scheduler
+        if self._closed or scheduler.closed:
             raise self._over()
-        execution = CURRENT_GET()
-        route = self._routes.of(type(event))
-        if key is None:
-            key = route.type.key_of(event) if route.type.key is not None else None
-        else:
+        route = self._routes.known.get(type(event)) or self._routes.of(type(event))
+        if key is not None:
             key = text_key(key, "key")
-        sender = receiver = None
+        elif route.key is not None:
+            key = route.type.key_of(event)
+        sender = cause = None
+        source = self.name
+        execution = CURRENT_GET()
         if execution is not None:
             if execution.replays:
                 execution.refuse("publish()")
             sender = execution.item[0]
-            receiver = execution.receiver
-        number = f"{self._key}-{next(self._numbers)}"
-        handled = HANDLED_GET()
-        envelope = Envelope(
-            number,
-            self.name if receiver is None else receiver.path,
-            self.scheduler.clock.time(),
-            key,
-            number if handled is None else handled.correlation,
-            None if handled is None else handled.id,
-            event,
-        )
+            source = self._path_of(execution.receiver if sender is None else sender)
+            cause = handled_envelope()
+        number = next(self._ids)
+        if cause is None:
+            envelope = Envelope(number, source, self._time(), key, number, None, event)
+        else:
+            envelope = Envelope(number, source, self._time(), key, cause.correlation, cause.id, event)
         if delay != 0.0:
             check_delay(delay)
         if execution is not None and sender is None:  # of a durable actor: after its commit
@@ -188,22 +185,31 @@ class EventBus:
         elif delay:
             self._send_later(envelope, delay)
         else:
-            self.deliver(envelope, sender)
+            self._deliver(route, envelope, sender)
+
+    def _path_of(self, ref: ActorRef[Any] | None) -> str:
+        """Return the source of an event; the path of the last publisher is kept, as it takes a while to make."""
+        if ref is None:
+            return self.name
+        last, path = self._last
+        if last is not ref:
+            path = ref.path
+            self._last = (ref, path)
+        return path
 
     def _over(self) -> Exception:
         self.scheduler.check_usable()
         what = f"bus {self.name!r} is closed" if self._closed else f"system {self.scheduler.name!r} has ended"
         return ActorDeadError(f"{what}: nobody gets what is published now")
 
-    def deliver(self, envelope: Envelope, sender: ActorRef[Any] | None = None) -> None:
-        """Put an event into the mailboxes of its receivers."""
+    def deliver(self, envelope: Envelope) -> None:
+        """Put an event into the mailboxes of those that want it now."""
+        self._deliver(self._routes.of(type(envelope.event)), envelope, None)
+
+    def _deliver(self, route: Route, envelope: Envelope, sender: ActorRef[Any] | None) -> None:
         scheduler = self.scheduler
-        route = self._routes.of(type(envelope.event))
-        append = scheduler.inbox.append
         for refs in route.plain:  # as `ref.tell` does, without its calls
-            for ref in refs:
-                if ref._state < ENDING:
-                    append((ref, envelope, None, sender))
+            scheduler.inbox.extend([(ref, envelope, None, sender) for ref in refs if ref._state < ENDING])
         if scheduler.idle:
             scheduler.wake()
         for refs in route.others:

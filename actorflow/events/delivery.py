@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.handlers import dispatch, handles
 from actorflow.errors import DefinitionError
-from actorflow.events.envelope import HANDLED, Envelope
+from actorflow.events.envelope import Envelope
 from actorflow.events.handlers import HandlerRule, HandlerTable
 from actorflow.text import text_of
 
@@ -18,57 +18,51 @@ if TYPE_CHECKING:
 @handles(Envelope)
 def run_envelope(ref: ActorRef[Any], envelope: Envelope) -> Any:
     """Have a service handle an event; any other actor gets it by `on_receive`."""
-    actor: Any = ref._actor
     event = envelope.event
+    actor: Any = ref._actor
+    handler = actor._plain_handlers.get(type(event))
+    if handler is None:
+        return run_chosen(ref, event)
+    result = handler(actor, event)
+    return None if result is None else finished(ref, actor._handler_table.rules_for(type(event))[0], result)
+
+
+def run_chosen(ref: ActorRef[Any], event: Any) -> Any:
+    """Run the handler that the guards choose, or one that is async, or an event of a machine."""
+    actor: Any = ref._actor
     table: HandlerTable | None = getattr(actor, "_handler_table", None)
-    rules = table.rules_for(type(event)) if table is not None else ()
-    token = HANDLED.set(envelope)
-    try:
-        if not rules:
-            return heard(envelope, dispatch(ref, event))
-        for rule in rules:
-            if rule.when is None or rule.when(actor, event):
-                break
-        else:
-            return None
-        if rule.is_async:
-            return run_async(ref, envelope, rule)
-        result = (
-            getattr(actor, rule.name)(event) if not actor._is_machine else actor._perform_named(rule.name, (event,), {})
-        )
-        if result is None:
-            return None
-        if type(result) is CoroutineType:
-            return run_awaited(ref, envelope, rule, result)
-        publish_result(ref, rule, result)
-    finally:
-        HANDLED.reset(token)
+    rules = () if table is None else table.rules_for(type(event))
+    if table is None or not rules:
+        return dispatch(ref, event)
+    rule = table.find(event, actor)
+    if rule is None:
+        return None
+    if len(rules) == 1 and rule.is_plain:
+        table.plain[type(event)] = getattr(type(actor), rule.name)
+    if rule.is_async:
+        return run_async(ref, rule, event)
+    result = actor._perform_named(rule.name, (event,), {})  # not the method: of a machine it is an event
+    return None if result is None else finished(ref, rule, result)
+
+
+def finished(ref: ActorRef[Any], rule: HandlerRule, result: Any) -> Any:
+    """Publish the result of a handler; the coroutine that a plain one returns is awaited first."""
+    if type(result) is CoroutineType:
+        return run_awaited(ref, rule, result)
+    publish_result(ref, rule, result)
     return None
 
 
-def heard(envelope: Envelope, result: Any) -> Any:
-    """Return the outcome of `on_receive`; a coroutine runs under the event."""
-    return run_heard(envelope, result) if type(result) is CoroutineType else result
-
-
-async def run_heard(envelope: Envelope, awaited: Any) -> Any:
-    """Await an async `on_receive` under the event."""
-    HANDLED.set(envelope)  # in the context of this handler alone
-    return await awaited
-
-
-async def run_async(ref: ActorRef[Any], envelope: Envelope, rule: HandlerRule) -> None:
+async def run_async(ref: ActorRef[Any], rule: HandlerRule, event: Any) -> None:
     """Run an async handler, or an async generator, and publish its events."""
-    HANDLED.set(envelope)
-    result = getattr(ref._actor, rule.name)(envelope.event)
+    result = getattr(ref._actor, rule.name)(event)
     if not hasattr(type(result), "__aiter__"):
         result = await result
     await publish_awaited(ref, rule, result)
 
 
-async def run_awaited(ref: ActorRef[Any], envelope: Envelope, rule: HandlerRule, awaited: Any) -> None:
+async def run_awaited(ref: ActorRef[Any], rule: HandlerRule, awaited: Any) -> None:
     """Await the coroutine that a plain handler has returned, and publish its events."""
-    HANDLED.set(envelope)
     await publish_awaited(ref, rule, await awaited)
 
 

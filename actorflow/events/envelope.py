@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actorflow.core.messages.execution import CURRENT
 from actorflow.text import text_of
 
 
@@ -35,5 +36,16 @@ class Envelope(msgspec.Struct, frozen=True, eq=False):
         return f"Envelope(id={self.id!r}, source={self.source!r}, event={text_of(self.event)})"
 
 
-# The envelope whose event is being handled here; set only while one is.
+# The envelope whose event is being handled here, if no message of this actor has it: durable services set it.
 HANDLED: Final[contextvars.ContextVar[Envelope | None]] = contextvars.ContextVar("actorflow.event", default=None)
+CURRENT_GET: Final = CURRENT.get
+
+
+def handled_envelope() -> Envelope | None:
+    """Return the envelope of the event that is being handled here; None: there is none.
+
+    The message of the running handler is asked first: to set a variable for each event would add a fifth to it.
+    """
+    execution = CURRENT_GET()
+    message = None if execution is None else execution.item[1]
+    return message if type(message) is Envelope else HANDLED.get()

@@ -64,6 +64,7 @@ class HandlerRule:
         many: it gives an iterator of events, not one.
         optional: it may publish none.
         is_async: it is an `async def`.
+        is_plain: it is a plain method without a guard, and no event of a machine.
     """
 
     name: str
@@ -75,6 +76,7 @@ class HandlerRule:
     many: bool
     optional: bool
     is_async: bool
+    is_plain: bool
 
 
 class HandlerTable:
@@ -85,15 +87,18 @@ class HandlerTable:
         events: the classes of events that they are for.
         patterns: the patterns of names that they are for.
         published: the classes of events that they publish.
+        plain: the handlers of classes of events for which there is one alone, without a guard, and not async; filled as
+            events come, and emptied by each service that starts, as a test may have put another method in place.
     """
 
-    __slots__ = ("_chosen", "events", "patterns", "published", "rules")
+    __slots__ = ("_chosen", "events", "patterns", "plain", "published", "rules")
 
     def __init__(self, rules: tuple[HandlerRule, ...]) -> None:
         self.rules = rules
         self.events = unique(cls for rule in rules for cls in rule.events)
         self.patterns = unique(pattern for rule in rules for pattern in rule.patterns)
         self.published = unique(cls for rule in rules for cls in rule.published)
+        self.plain: dict[type[Any], Callable[[Any, Any], Any]] = {}
         self._chosen: dict[type[Any], tuple[HandlerRule, ...]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -223,14 +228,20 @@ def handlers_of(cls: type[Any], scope: Mapping[str, Any] = NO_NAMES) -> HandlerT
         except NameError as error:
             msg = f"{cls.__qualname__}: an annotation of a handler cannot be read: {error}: define it in the module"
             raise DefinitionError(msg) from error
-        setattr(cls, TABLE, table)
+        keep(cls, table)
     return table
+
+
+def keep(cls: type[Any], table: HandlerTable) -> None:
+    """Put a table into its class, with the part of it that each event is looked up in."""
+    setattr(cls, TABLE, table)
+    cls._plain_handlers = table.plain
 
 
 def try_handlers(cls: type[Any], scope: Mapping[str, Any]) -> None:
     """Make the table of a class that is being defined, unless an annotation names something that comes later."""
     try:
-        setattr(cls, TABLE, made_table(cls, scope))
+        keep(cls, made_table(cls, scope))
     except NameError:
         return
 
@@ -275,13 +286,17 @@ def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mappin
     accepts = accepted_of(hints[parameter])
     published, many, optional = published_of(function, hints["return"], where)
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    is_event = getattr(cls, "_is_machine", False)
     for mark in marks:
         for event in mark.events:
             if not takes(accepts, event):
                 taken = " | ".join(taken.__qualname__ for taken in accepts)
                 msg = f"{where} is @af.on({event.__qualname__}), but its parameter {parameter!r} takes {taken}"
                 raise DefinitionError(msg)
-        yield HandlerRule(name, mark.events, mark.patterns, mark.when, accepts, published, many, optional, is_async)
+        is_plain = not (is_async or is_event or mark.when)
+        yield HandlerRule(
+            name, mark.events, mark.patterns, mark.when, accepts, published, many, optional, is_async, is_plain
+        )
 
 
 def check_reachable(cls: type[Any], rules: tuple[HandlerRule, ...]) -> None:

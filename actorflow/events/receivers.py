@@ -12,7 +12,7 @@ from actorflow.core.actors.traits import Traits
 from actorflow.core.log import logger
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError, Stopping
-from actorflow.events.envelope import HANDLED
+from actorflow.events.envelope import handled_envelope
 from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Subscriber(Actor):
         watch.begin(self, message)
         try:
             if self.filter.predicate is None or self.filter.predicate(message):
-                self.function(HANDLED.get() if self.filter.gives_envelopes else message)
+                self.function(handled_envelope() if self.filter.gives_envelopes else message)
         except (KeyboardInterrupt, Stopping):
             raise
         except BaseException as error:  # noqa: BLE001 - a SystemExit is no business of the others
@@ -104,7 +104,7 @@ class AsyncSubscriber(Subscriber, loop=True):
         try:
             if self.filter.predicate is None or self.filter.predicate(message):
                 async with bound:
-                    await self.function(HANDLED.get() if self.filter.gives_envelopes else message)
+                    await self.function(handled_envelope() if self.filter.gives_envelopes else message)
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise
         except TimeoutError as error:

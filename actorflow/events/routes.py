@@ -21,12 +21,13 @@ class Route:
 
     Attributes:
         type: the class, with its name and key.
+        key: the name of the field with the key; None: there is none.
         plain: lists of services whose mailbox is the run queue; a list grows by services of its class.
         others: lists of services with another mailbox: a bounded one, or one of another process.
         receivers: the subscribers.
     """
 
-    __slots__ = ("others", "plain", "receivers", "type")
+    __slots__ = ("key", "others", "plain", "receivers", "type")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Route:
         receivers: tuple[Receiver, ...],
     ) -> None:
         self.type = type_
+        self.key = type_.key
         self.plain = plain
         self.others = others
         self.receivers = receivers
@@ -52,13 +54,17 @@ class ServiceList:
 
 
 class Routes:
-    """The services and subscribers of a bus. Any thread may ask for a route, and add a receiver."""
+    """The services and subscribers of a bus. Any thread may ask for a route, and add a receiver.
+
+    Attributes:
+        known: the routes that were asked for, by class; a new dict after each change.
+    """
 
     def __init__(self) -> None:
+        self.known: dict[type[Any], Route] = {}
         self._lock = forkable_lock()
         self._services: dict[tuple[type[Any], bool], ServiceList] = {}
         self._receivers: tuple[Receiver, ...] = ()
-        self._routes: dict[type[Any], Route] = {}
 
     def of(self, cls: type[Any]) -> Route:
         """Return the route of a class of events.
@@ -66,7 +72,7 @@ class Routes:
         Raises:
             DefinitionError: it is neither a dataclass nor a Struct.
         """
-        routes = self._routes
+        routes = self.known
         route = routes.get(cls)
         if route is None:  # put into the dict that was there before: a change meanwhile has replaced that
             route = routes[cls] = self._route(EventType.of(cls))
@@ -90,11 +96,11 @@ class Routes:
         group = self._services.get(kind)
         if group is None:
             group = self._services[kind] = ServiceList()
-            self._routes = {}
+            self.known = {}
         elif len(group.refs) >= group.limit:  # a new list: others may walk the old one
             group.refs = [other for other in group.refs if other._state < ENDING]
             group.limit = max(LEAST, 2 * len(group.refs))
-            self._routes = {}
+            self.known = {}
         group.refs.append(ref)
 
     def services(self) -> list[ActorRef[Any]]:
@@ -107,7 +113,7 @@ class Routes:
 
         def add() -> None:
             self._receivers = (*self._receivers, receiver)
-            self._routes = {}
+            self.known = {}
 
         exclusively(self._lock, add)
 
@@ -116,7 +122,7 @@ class Routes:
 
         def remove() -> None:
             self._receivers = tuple(other for other in self._receivers if other is not receiver)
-            self._routes = {}
+            self.known = {}
 
         exclusively(self._lock, remove)
 

@@ -12,7 +12,7 @@ from actorflow.core.actors.transitions import root_of
 from actorflow.core.refs.ref import ActorRef
 from actorflow.events import delivery  # noqa: F401 - it has how a service handles an event
 from actorflow.events.bus import bus_of
-from actorflow.events.envelope import HANDLED, Envelope
+from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.handlers import NO_NAMES, HandlerTable, handlers_of, try_handlers
 
 DEFINERS = ("__init_subclass__", "__new__")
@@ -69,13 +69,13 @@ class Service(Actor):
         return True
 
     def _run_on_start(self) -> Any:
-        handlers_of(type(self))  # here too: in a child process nothing joins
+        handlers_of(type(self)).plain.clear()  # here: in a child process nothing joins
         return super()._run_on_start()
 
     @property
     def envelope(self) -> Envelope | None:
         """The envelope of the event that is being handled, with its id, source and causes; None: there is none."""
-        return HANDLED.get()
+        return handled_envelope()
 
     def publish(self, event: object, /, *, key: str | None = None, delay: float = 0.0) -> None:
         """Publish an event, as `system.publish` does; for timers, and for handlers of other messages."""

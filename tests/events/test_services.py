@@ -353,6 +353,23 @@ def test_a_guard_chooses_the_handler(any_system: af.ActorSystem, probe: Probe) -
     assert [probe.expect(within=LIMIT) for _ in range(2)] == [("large", "a"), ("small", "c")]
 
 
+def test_a_handler_that_a_test_replaces_is_used(
+    any_system: af.ActorSystem, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_system.subscribe(Paid, probe.ref)
+    any_system.subscribe(Refused, probe.ref)
+    first = any_system.spawn(Payments)
+    any_system.publish(Placed("o1"))
+    assert probe.expect(within=LIMIT) == Paid("o1")
+    first.stop()
+    monkeypatch.setattr(Payments, "charge", lambda self, event: Refused(event.order))
+    any_system.spawn(Payments)
+    for order in ("o2", "o3"):
+        any_system.publish(Placed(order))
+        assert probe.expect(within=LIMIT) == Refused(order)
+    assert list(Payments._plain_handlers) == [Placed]  # what each event is looked up in is filled again
+
+
 def test_a_service_is_an_actor_for_all_other_messages(any_system: af.ActorSystem, probe: Probe) -> None:
     class Both(Note):
         def on_receive(self, message: Any) -> Any:

@@ -59,6 +59,7 @@ class Actor(pykka.Actor):
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
     _is_machine: ClassVar[bool] = False
     _is_service: ClassVar[bool] = False
+    _plain_handlers: ClassVar[dict[type[Any], Any]] = {}  # of a service: methods by classes of events
     _joins: ClassVar[staticmethod[[Any], object] | None] = None  # called with its ref once its `on_start` has run
     _restart_intensity: ClassVar[int] = 1
     _restart_period: ClassVar[float] = 5.0

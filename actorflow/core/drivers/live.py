@@ -72,7 +72,7 @@ class LiveScheduler(Baton):
 
     def loop(self, worker: SchedulerThread, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
-        inbox, ready, slot, handle = self.inbox, self.ready, self.slot, self.handle
+        inbox, ready, slot = self.inbox, self.ready, self.slot
         popleft, append, remove, now = inbox.popleft, slot.append, slot.remove, time.perf_counter
         limit = 1 if self.move_baton else TURN
         item: Any
@@ -136,14 +136,14 @@ class LiveScheduler(Baton):
             while True:
                 worker.item = item
                 try:  # as `handle` does, without its calls: a tenth of a tell's time
-                    is_ours = type(message) in HANDLERS
-                    result = None if is_ours else ref._actor.on_receive(message)
+                    if (kind := type(message)) in HANDLERS:
+                        result = HANDLERS[kind](ref, message)
+                    else:
+                        result = ref._actor.on_receive(message)
                 except BaseException as error:  # noqa: BLE001 - each kind has its own rule
                     outcome = failed(self, worker, error, future) or CHANGED
                 else:
-                    if is_ours:
-                        outcome = handle(worker, item)
-                    elif worker.item is not item or (kind := type(result)) is CoroutineType or kind is Ended:
+                    if worker.item is not item or (kind := type(result)) is CoroutineType or kind is Ended:
                         outcome = self.finish(worker, item, result)
                     else:
                         outcome = None

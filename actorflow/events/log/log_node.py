@@ -12,7 +12,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.outage import Outage
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, OutcomeUnknown, StoreError
-from actorflow.events.envelope import HANDLED, Envelope
+from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.event import EventType, encode_event
 from actorflow.events.log.chain import EventChain
 from actorflow.events.log.consumers import Consumer, declare
@@ -110,7 +110,7 @@ class LogNode:
 
     def enveloped(self, event: Any, key: str | None, source: str) -> Envelope:
         """Return an event on its way, caused by the one that is handled here."""
-        scheduler, handled = self.runtime.scheduler, HANDLED.get()
+        scheduler, handled = self.runtime.scheduler, handled_envelope()
         now = self.runtime.now()
         id_ = f"{int(now * 1000):012x}{scheduler.random_for('events').getrandbits(80):020x}"
         correlation, causation = (id_, None) if handled is None else (handled.correlation, handled.id)
