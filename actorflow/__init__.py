@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from actorflow.events.event import event, upcast
     from actorflow.events.handlers import on
     from actorflow.events.service import Service
+    from actorflow.events.topology.recording import Recording
     from actorflow.events.unreadable import UnknownEvent, UpcastFailed
     from actorflow.machine.definition.chart import Chart
     from actorflow.machine.rules import History, State
@@ -144,6 +145,7 @@ __all__ = [
     "Process",
     "ProcessPool",
     "Queue",
+    "Recording",
     "RemoteError",
     "Reply",
     "RestartLimitReached",
@@ -227,6 +229,7 @@ LATER: Final = {
     "Job": "actorflow.queues.job",
     "Limit": "actorflow.queues.limits",
     "Queue": "actorflow.queues.queue",
+    "Recording": "actorflow.events.topology.recording",
     "Retry": "actorflow.tasks.retry",
     "Step": "actorflow.tasks.compensation",
     "pivot": "actorflow.sagas.calls",

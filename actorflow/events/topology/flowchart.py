@@ -139,7 +139,7 @@ class Flowchart:
 
     def _mermaid_box(self, key: str, ids: dict[str, str]) -> str:
         text, kind = self._boxes[key]
-        return ids[key] + SHAPES[kind][0].format(escape(clip(text)))
+        return ids[key] + SHAPES[kind][0].format(escape(clip(text)) or " ")
 
     def _dot_lines(self) -> Iterator[str]:
         yield f"digraph {quote(self.name)} {{"
