@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "actorflow.cli.run:run",
     "queue": "actorflow.cli.queue:queue",
     "runs": "actorflow.cli.runs:runs",
+    "sagas": "actorflow.cli.sagas:sagas",
     "check": "actorflow.cli.check:check",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",

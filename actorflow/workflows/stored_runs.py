@@ -16,7 +16,7 @@ from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.tasks.options import check_count, check_seconds, check_text
-from actorflow.workflows.rows import keeping, ledger, pausing, trying_again
+from actorflow.workflows.rows import keeping, ledger, pausing, trying_again, unsticking
 from actorflow.workflows.rows.records import KIND_NAMES
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
@@ -51,7 +51,7 @@ class RunInfo:
         created: when it was started; seconds since the epoch, as `started` and `ended`.
         started: when a process first began it.
         ended: when it was over.
-        reason: why it is parked.
+        reason: why it is parked, or stuck.
     """
 
     id: str
@@ -79,14 +79,21 @@ class StoredRuns:
     ['first']
     """
 
-    def __init__(self, store: Store, workflow: AnyWorkflow | str | None = None, status: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        workflow: AnyWorkflow | str | None = None,
+        status: str | None = None,
+        *,
+        only_sagas: bool = False,
+    ) -> None:
         name = workflow.name if isinstance(workflow, AnyWorkflow) else workflow
         check_type("workflow", name, str | None)
         check_text("workflow", name)
         if status is not None:
             check_choice("status", status, STATUSES)
         self._store = store
-        self._where = {"workflow": name, "status": status}
+        self._where = {"workflow": name, "status": status, "sagas": True if only_sagas else None}
 
     def list(self, *, limit: int = 100, before: str | None = None) -> Sequence[RunInfo]:
         """Return runs, the newest first.
@@ -219,6 +226,16 @@ class StoredRuns:
         self.row(id)
         check_text("step", step)
         self._store.write(partial(trying_again.retry, name=id, step=step, now=self._store.now()))
+
+    def skip(self, id: str, step: str | None, reason: str) -> None:
+        """Have a stuck saga go on without the compensations that have failed, or one of them.
+
+        Raises:
+            DefinitionError: there is no such run, it is not stuck, or no such compensation has failed.
+        """
+        self.row(id)
+        check_text("reason", reason)
+        self._store.write(partial(unsticking.skip, name=id, step=step, reason=reason, now=self._store.now()))
 
     def fork(self, id: str, step: str | None, new: str) -> None:
         """Have a copy of a run, with another id, go on from a step; without one, from its begin. The run stays.

@@ -126,11 +126,13 @@ select status, output, error, workflow from actorflow.run where name = :name and
 -- name: list
 select name, workflow, status, parent, created, started, ended, reason from actorflow.run
 where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and id < :before and state < 5
+    and (:sagas::boolean is null or substring(input from 1 for 8) = '\x7b2273616761223a'::bytea)
 order by id desc limit :limit;
 
 -- name: count
 select status, count(*) from actorflow.run
 where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and state < 5
+    and (:sagas::boolean is null or substring(input from 1 for 8) = '\x7b2273616761223a'::bytea)
 group by status order by status;
 
 -- name: add_record
@@ -141,7 +143,7 @@ from actorflow.run where id = :run and owner = :owner and epoch = :epoch for key
 
 -- name: put_record
 insert into actorflow.record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
-values (:run, :n, :branch, :name, :occurrence, :start, :kind, :hash, :value, :error, :attempt, :began, :at);
+values (:run, :n, :branch, :name, :occurrence, :start, :kind, :hash::bytea, :value::bytea, :error::bytea, :attempt, :began, :at);
 
 -- name: records
 select n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at from actorflow.record

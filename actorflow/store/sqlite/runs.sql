@@ -118,11 +118,13 @@ select status, output, error, workflow from af_run where name = :name and state 
 -- name: list
 select name, workflow, status, parent, created, started, ended, reason from af_run
 where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and id < :before and state < 5
+    and (:sagas is null or substr(input, 1, 8) = x'7b2273616761223a')
 order by id desc limit :limit;
 
 -- name: count
 select status, count(*) from af_run
 where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and state < 5
+    and (:sagas is null or substr(input, 1, 8) = x'7b2273616761223a')
 group by status order by status;
 
 -- name: add_record
