@@ -2,7 +2,7 @@
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them: `run`,
-`check`, `graph`, `scxml`, `queue`, `runs`, `store` with `actors` (and their mail) and `dead`, `wf`. All of them use
+`check`, `graph`, `scxml`, `queue`, `runs`, `sagas`, `store` with `actors` (and their mail) and `dead`, `wf`. All use
 `output` (tables for people, JSON for programs) and `progress` (a bar).
 """
 
