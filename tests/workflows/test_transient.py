@@ -123,3 +123,48 @@ def test_a_transient_signal_with_an_id_or_without_a_stored_form_is_refused(syste
     with pytest.raises(af.PayloadError):
         run.signal(object(), transient=True)
     run.cancel()
+
+
+class Uncounted(list):
+    """A list that nobody goes through."""
+
+    def __iter__(self):
+        raise AssertionError("all signals were gone through")
+
+
+def test_one_that_comes_behind_many_goes_through_none_of_them(system):
+    run = system.start(busy.options(id="run"))
+    system.sleep(1)
+    mail = system.run_node.bodies["run"].mail
+    kept = mail._signals = Uncounted()
+    for n in range(20):
+        run.signal(Progress(n), transient=True)
+    system.sleep(1)
+    assert len(kept) == 20
+    mail._signals = [*map(kept.__getitem__, range(20))]
+    run.signal(Approved("ann"))
+    run.result(timeout=60)
+
+
+@af.workflow(name="transient.late")
+def late() -> list[int]:
+    """Take three of each turn, and then wait."""
+    seen = []
+    for _ in range(2):
+        af.wait(Approved)
+        seen += [af.wait(Progress).done for _ in range(3)]
+    return seen
+
+
+def test_those_that_waits_have_taken_leave_their_places_to_others(system, monkeypatch):
+    monkeypatch.setattr(mail, "MOST_TOLD", 3)
+    run = system.start(late.options(id="run"))
+    for turn in range(2):
+        system.sleep(1)
+        for n in range(4):
+            run.signal(Progress(10 * turn + n), transient=True)
+        system.sleep(1)
+        run.signal(Approved("ann"))
+    assert run.result(timeout=60) == [0, 1, 2, 10, 11, 12]
+    system.sleep(1)
+    assert system.dead_letters == 2

@@ -55,13 +55,25 @@ class Mail:
     Attributes:
         upto: the number up to which its rows were read.
         told: transient signals so far: these have no row, and a number below 0 in its place.
+        told_left: those of them that no wait has taken.
     """
 
-    __slots__ = ("_body", "_dismissed", "_ends", "_returned", "_signals", "_waits", "questions", "told", "upto")
+    __slots__ = (
+        "_body",
+        "_dismissed",
+        "_ends",
+        "_returned",
+        "_signals",
+        "_waits",
+        "questions",
+        "told",
+        "told_left",
+        "upto",
+    )
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self.upto = self.told = 0
+        self.upto = self.told = self.told_left = 0
         self.questions: dict[int, None] = {}  # rows of queries that are not answered
         self._signals: list[tuple[int, Any, bytes]] = []  # row, signal, and the signal as it is recorded
         self._returned: list[Returned] = []
@@ -72,7 +84,7 @@ class Mail:
     def tell(self, signal: Any, value: bytes) -> bool:
         """Take in a signal that has no row; False if the code is over, or has not taken many of them."""
         with self._body.lock:
-            if self._body.is_over or sum(row < 0 for row, *_ in self._signals) >= MOST_TOLD:
+            if self._body.is_over or self.told_left >= MOST_TOLD:
                 return False
             self.told += 1
             self.put(-self.told, signal, value)
@@ -83,6 +95,7 @@ class Mail:
         with self._body.lock:
             told = [signal for row, signal, _ in self._signals if row < 0] if self.told else []
             self._signals.clear()
+            self.told_left = 0
             return told
 
     @property
@@ -99,6 +112,7 @@ class Mail:
                     self._give(wait, row, value)
                     return
             self._signals.append((row, signal, value))
+            self.told_left += row < 0
 
     def put_end(self, row: int, ended: ChildEnded | StepEnded) -> None:
         """Take in the end of a child, a job or an ask: record it, or keep it until the code has come to its step."""
@@ -137,10 +151,10 @@ class Mail:
                 if not one.is_given and isinstance(one.signal, wait.kind):
                     self._give_again(wait, one)
                     return True
-            for kept in self._signals:
-                row, signal, value = kept
+            for place, (row, signal, value) in enumerate(self._signals):
                 if isinstance(signal, wait.kind):
-                    self._signals.remove(kept)
+                    del self._signals[place]
+                    self.told_left -= row < 0
                     self._give(wait, row, value)
                     return True
             self._waits.append(wait)
