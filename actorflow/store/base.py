@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actorflow.store.neighbours import Neighbours
     from actorflow.store.open_transaction import OpenTransaction
     from actorflow.store.system_store import SystemStore
-    from actorflow.store.transaction import Durability, Transaction, Writer
+    from actorflow.store.transaction import Durability, Transaction, Undone, Writer
 
 T = TypeVar("T")
 N = TypeVar("N", bound=StoreNode)
@@ -108,6 +108,11 @@ class StoreBase(ABC, Generic[N]):
     def is_held_here(self) -> bool:
         """Say whether this thread has a transaction open, by `hold`."""
         return self._commits.is_held_here
+
+    @property
+    def undone(self) -> Undone:
+        """The count of the work of this process that was undone."""
+        return self._commits.undone
 
     @property
     def node(self) -> N:

@@ -22,6 +22,7 @@ class Holding(ABC):
     def __init__(self, writer: Writer) -> None:
         self.turn = Turn()
         self._writer = writer
+        self.undone = writer.undone
         self.committed: Callable[[], object] | None = None  # after a commit, within the turn; must not raise
         self._is_in_doubt = False  # nobody knows whether a commit is there
         self._holder = 0  # thread that has an open transaction, by `hold`

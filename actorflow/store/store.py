@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.store.members import Members
     from actorflow.store.node import StoreNode
     from actorflow.store.open_transaction import OpenTransaction
-    from actorflow.store.transaction import Access, Durability, Transaction
+    from actorflow.store.transaction import Access, Durability, Transaction, Undone
 
 T = TypeVar("T")
 
@@ -115,6 +115,11 @@ class Store(Protocol):
     @property
     def is_held_here(self) -> bool:
         """Whether this thread has a transaction open, by `hold`: its writes are not committed yet."""
+        ...
+
+    @property
+    def undone(self) -> Undone:
+        """The count of the work of this process that was undone, and whose numbers of rows another one may give now."""
         ...
 
     def join(self, connection: Any, /) -> Transaction:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.store.base import StoreBase
     from actorflow.store.node import StoreNode
     from actorflow.store.open_transaction import OpenTransaction
-    from actorflow.store.transaction import Durability, Transaction
+    from actorflow.store.transaction import Durability, Transaction, Undone
 
 T = TypeVar("T")
 
@@ -106,6 +106,11 @@ class SystemStore:
     def is_held_here(self) -> bool:
         """Say whether this thread has a transaction open, by `hold`."""
         return self._shared.is_held_here
+
+    @property
+    def undone(self) -> Undone:
+        """The count of the work of this process that was undone."""
+        return self._shared.undone
 
     def join(self, connection: Any, /) -> Transaction:
         """Return a transaction on a user's own connection to the database."""

@@ -15,6 +15,19 @@ Parameters: TypeAlias = Mapping[str, Any]
 Last: TypeAlias = tuple[tuple[str, ...], Callable[[], object]]
 
 
+class Undone:
+    """The work that one process has undone, as a count: the numbers of its rows are another process's to give.
+
+    Attributes:
+        count: how often.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Transaction(Protocol):
     """An open transaction. Work gets it, runs statements by name, and returns; then it is committed, or undone."""
 
@@ -52,7 +65,13 @@ class Transaction(Protocol):
 
 
 class Writer(Protocol):
-    """The one connection of a process that writes, for `group_commit`. Not for several threads at a time."""
+    """The one connection of a process that writes, for `group_commit`. Not for several threads at a time.
+
+    Attributes:
+        undone: counts its work whose numbers of rows another process may give now.
+    """
+
+    undone: Undone
 
     @property
     def transaction(self) -> Transaction:

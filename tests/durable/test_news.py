@@ -73,3 +73,32 @@ def test_a_message_that_is_put_while_this_node_looks_and_writes_is_handled(pair,
     here.look()
     here.look()
     until(lambda: ann._actor.state.seen == ["begin", "news"])  # a message to it would wake it
+
+
+class Refused(Exception):
+    """Undoes a piece of work."""
+
+
+@pytest.mark.parametrize("is_alone", [True, False], ids=["a transaction", "a part of one"])
+@pytest.mark.parametrize("has_later", [True, False], ids=["before a later one", "at the end"])
+def test_a_message_that_got_the_number_of_one_that_this_node_has_undone_is_handled(pair, is_alone, has_later):
+    there, here, ann, ben = pair
+
+    def work(transaction):
+        put(transaction, here, "ben")
+        raise Refused
+
+    here.look()
+    if is_alone:
+        with pytest.raises(Refused):
+            here.store.write(work)
+    else:
+        held = here.store.hold()
+        with pytest.raises(Refused):
+            here.store.write(work)
+        held.commit()
+    there.store.write(lambda transaction: put(transaction, there, "ann"))
+    if has_later:
+        ben.tell("later")
+    here.look()
+    until(lambda: ann._actor.state.seen == ["begin", "news"])  # a message to it would wake it

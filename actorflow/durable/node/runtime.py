@@ -68,6 +68,8 @@ class DurableRuntime(ledger.LedgerContext):
         self.housekeeping = Housekeeping(self, scheduler)
         self.ownership = Ownership(self)
         self._last_number = self._gaps = 0
+        self._undone = store.undone
+        self._undone_before = self._undone.count  # the last number was given
         self._own_since = 1  # from this number to the last one this process has put all rows of the store
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
@@ -246,9 +248,11 @@ class DurableRuntime(ledger.LedgerContext):
         if letter.future is not None:  # here, not after the commit: the answer may come before that is told
             self.asks.put(letter, number)
         letter.number = number
-        if number != self._last_number + 1:
+        undone = self._undone.count
+        if number != self._last_number + 1 or undone != self._undone_before:  # that may be another process's by now
             self._gaps += 1
             self._own_since = number
+            self._undone_before = undone
         self._last_number = number
         box = self.boxes.get(letter.receiver)
         if box is not None:
@@ -320,7 +324,8 @@ class DurableRuntime(ledger.LedgerContext):
             if self._unread.lasts:
                 self._unread.over(logger.warning, "The store can be read again")
             self._seen = max([self._seen, *(row[1] for row in rows)])
-            if self._seen <= self._last_number and self._own_since <= after + 1:  # in this order: numbers go on
+            is_own = self._seen <= self._last_number and self._own_since <= after + 1  # in this order: numbers go on
+            if is_own and self._undone_before == self._undone.count:
                 rows = []  # this process has put them
         for name, number in rows:
             box = self.boxes.get(name)

@@ -11,7 +11,7 @@ from actorflow.errors import OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.postgres.driver import is_passing, psycopg_module, shown, store_error
 from actorflow.store.postgres.session import ServerSession
 from actorflow.store.statements import Statements, outdated, statements, with_percent
-from actorflow.store.transaction import Durability, Last, Parameters, Row
+from actorflow.store.transaction import Durability, Last, Parameters, Row, Undone
 
 if TYPE_CHECKING:
     import psycopg
@@ -116,7 +116,11 @@ class PostgresTransaction:
 
 
 class PostgresWriter:
-    """The one session of a process that writes."""
+    """The one session of a process that writes.
+
+    Attributes:
+        undone: stays 0: a server gives no number twice.
+    """
 
     def __init__(
         self, session: ServerSession, link: Presence, patience: Callable[[], float], version: int, *, reads_only: bool
@@ -127,6 +131,7 @@ class PostgresWriter:
         self._patience = patience
         self._version = version
         self._begin = BEGIN_READING if reads_only else BEGIN
+        self.undone = Undone()
         self._number: str | None = None  # of the transaction
         self._timeline: tuple[Any, Any] = (None, None)  # of the server, and the connection that it was asked by
 

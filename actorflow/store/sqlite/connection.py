@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.errors import StoreError
 from actorflow.store.sqlite.wal import COMMITS, LARGEST_BYTES, make_room
 from actorflow.store.statements import PARAMETER, Statements, outdated, statements
-from actorflow.store.transaction import Durability, Last, Parameters, Row
+from actorflow.store.transaction import Durability, Last, Parameters, Row, Undone
 
 if TYPE_CHECKING:
     from actorflow.store.sqlite.place import FilePlace
@@ -199,7 +199,11 @@ class SqliteTransaction:
 
 
 class SqliteWriter:
-    """The one connection of a process that writes to a file."""
+    """The one connection of a process that writes to a file.
+
+    Attributes:
+        undone: counts what is undone.
+    """
 
     def __init__(self, connection: OwnConnection, path: str, version: int, place: FilePlace | None) -> None:
         self.connection = connection
@@ -209,6 +213,8 @@ class SqliteWriter:
         self._place = place  # None: in memory
         self._durability: Durability | None = None  # of the last transaction
         self._begun = 0  # transactions that are to outlive a power cut
+        self.undone = Undone()
+        self._is_begun = False  # a transaction that is neither committed nor undone
         self._cursor = connection.cursor()  # one for each statement costs 0.2 us more
         self._run = self._cursor.execute
 
@@ -232,13 +238,14 @@ class SqliteWriter:
 
     def begin(self, durability: Durability, /) -> None:
         """Open a transaction, with the lock for writing; its commit will last as asked."""
-        if self.connection.in_transaction:  # its end was interrupted twice
-            self._execute("rollback")
+        if self._is_begun or self.connection.in_transaction:  # its end was interrupted twice
+            self.rollback()
         if durability != self._durability:
             self._execute(f"pragma synchronous = {SYNCHRONOUS[durability]}")
             self._durability = durability
         try:
             self._run("begin immediate")
+            self._is_begun = True
             self.transaction._error = None
             if self._place is not None:
                 if self._place.look():
@@ -278,6 +285,7 @@ class SqliteWriter:
             self._run("commit")
         except sqlite3.Error as error:
             raise store_error(self._path, error) from error
+        self._is_begun = False
         if self._place is not None and self._durability == "power":
             self._place.look_back()
 
@@ -317,7 +325,11 @@ class SqliteWriter:
 
     def rollback(self) -> None:
         """Undo the transaction; does nothing if there is none: SQLite itself undoes some that fail."""
-        if self.connection.in_transaction:
+        is_there = self.connection.in_transaction
+        if is_there or self._is_begun:
+            self.undone.count += 1  # before: another process may give the numbers as soon as they are undone
+            self._is_begun = False
+        if is_there:
             self._execute("rollback")
 
     def savepoint(self) -> None:
@@ -331,6 +343,7 @@ class SqliteWriter:
     def rollback_to_savepoint(self) -> None:
         """Go back to the place, and forget it."""
         self.transaction._error = None
+        self.undone.count += 1
         self._execute("rollback to work")
         self._execute("release work")
 
