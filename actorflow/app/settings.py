@@ -25,6 +25,8 @@ class Settings:
         store_patience: seconds that work waits for a PostgreSQL server that is known to be lost; then it has failed.
         keep_runs: seconds for which a run of a workflow is kept after its end.
         keep_run_ids: seconds after that, for which a second start of its id is known to be the same run.
+        keep_events: seconds for which an event stays in the event log, and longer until all durable services have
+            handled it that some process has.
         partitions: of the event log, a number that the first system on a store fixes (8, if it says nothing): events of
             one key are in one partition, and so many instances of a service can share the log. None: as it is.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow). In
@@ -41,6 +43,7 @@ class Settings:
     store_patience: float = 1.5
     keep_runs: float = 30 * 86_400.0
     keep_run_ids: float = 90 * 86_400.0
+    keep_events: float = 30 * 86_400.0
     partitions: int | None = None
     move_baton: bool = False
 
@@ -52,6 +55,7 @@ class Settings:
         check_type("store_patience", self.store_patience, int | float)
         check_type("keep_runs", self.keep_runs, int | float)
         check_type("keep_run_ids", self.keep_run_ids, int | float)
+        check_type("keep_events", self.keep_events, int | float)
         check_type("threads", self.threads, int)
         check_type("partitions", self.partitions, int | None)
         if self.partitions is not None and not 1 <= self.partitions <= 1024:
@@ -63,11 +67,12 @@ class Settings:
             or not self.store_patience >= 0
             or not self.keep_runs >= 0
             or not self.keep_run_ids >= 0
+            or not self.keep_events >= 0
             or self.threads < 2
             or (self.ask_timeout is not None and not self.ask_timeout > 0)
         ):
             msg = (
-                f"{self}: grace, store_patience, keep_runs and keep_run_ids must not be negative, threads 2 or more, "
-                "ask_timeout above 0"
+                f"{self}: grace, store_patience, keep_runs, keep_run_ids and keep_events must not be negative, threads "
+                "2 or more, ask_timeout above 0"
             )
             raise DefinitionError(msg)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from actorflow.durable.node.dead_letters import DeadMail
     from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.node.stored_actors import StoredActors
+    from actorflow.events.bus import EventBus
+    from actorflow.events.envelope import Envelope
+    from actorflow.events.log.event_log import EventLog
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
     from actorflow.queues.node.announcer import Waits
@@ -70,6 +73,8 @@ class StoredSystem(System):
         self.run_node: RunNode | None = None  # the runs of this process, made at first use
         self.memory_runs: dict[str, MemoryRun] = {}  # of DAGs, that are not over
         scheduler.place_durable = self._place_durable
+        scheduler.keep_event = self._keep_event
+        self._hears_of_log = False  # it looks for the first consumer of the log after each commit of others
 
     @property
     def store(self) -> Store:
@@ -296,6 +301,14 @@ class StoredSystem(System):
         return DeadMail(self.store, lambda: runtime_of(self.scheduler, lambda: self.store))
 
     @property
+    def event_log(self) -> EventLog:
+        """The event log of the store: its events, dead ones, and its consumers, which are the durable services."""
+        from actorflow.durable.opening import runtime_of  # noqa: PLC0415 - most systems have no event log
+        from actorflow.events.log.event_log import EventLog  # noqa: PLC0415 - as above
+
+        return EventLog(self.store, lambda: runtime_of(self.scheduler, lambda: self.store))
+
+    @property
     def stored_actors(self) -> StoredActors:
         """The durable actors in the store, of this system and of others: list them, see their mail, delete them."""
         from actorflow.durable.node.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
@@ -348,11 +361,34 @@ class StoredSystem(System):
 
         return read(runtime_of(self.scheduler, lambda: self.store), data)
 
+    def _keep_event(self, envelope: Envelope, delay: float) -> bool:
+        """Put an event into the event log if that is in use: if the store has a durable service; and say so.
+
+        In memory nobody but this system can have one, and that has told the bus of its log.
+        """
+        bus = cast("EventBus", self.scheduler.bus)
+        bus.keep = None  # until there is one; first, as another process may make one just now
+        if self._url == "memory:" and self.scheduler.durable is None:
+            return False
+        from actorflow.events.log.opening import find_log  # noqa: PLC0415 - most systems have no durable services
+
+        if not self._hears_of_log:
+            self._hears_of_log = True
+            self.store.watch(self._look_for_log)
+        log = find_log(self.scheduler, lambda: self.store, self.settings)
+        return log is not None and log.keep(envelope, delay)
+
+    def _look_for_log(self) -> None:
+        """Have the next event look for the log, unless that is known."""
+        bus = cast("EventBus | None", self.scheduler.bus)
+        if bus is not None and bus.keep is None:
+            bus.keep = self._keep_event
+
     def _place_durable(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
         if traits.actor_class._is_service:
             from actorflow.events.log.opening import place_service  # noqa: PLC0415 - most durable actors are no services
 
-            return place_service(self.scheduler, lambda: self.store, self.settings.partitions, path, traits)
+            return place_service(self.scheduler, lambda: self.store, self.settings, path, traits)
         from actorflow.durable.opening import place_durable  # noqa: PLC0415 - most systems have no durable actor
 
         return place_durable(self.scheduler, lambda: self.store, path, traits)

@@ -98,12 +98,14 @@ class EventBus:
         self._last: tuple[ActorRef[Any] | None, str] = (None, "")
         self._time = scheduler.clock.time
         self._closed = False
+        self.keep: Callable[[Envelope, float], bool] | None = None  # puts events into the log of the system's store
 
     @classmethod
     def within(cls, root: Children) -> Self:
         """Return the bus of a system; `root` are the actors directly under it."""
         bus = cls.__new__(cls)
         bus._open(root, root.scheduler.name, root.scheduler.key, CAPACITY, SECONDS)
+        bus.keep = root.scheduler.keep_event
         return bus
 
     # --- receivers ---------------------------------------------------------------------------------------------------
@@ -145,7 +147,8 @@ class EventBus:
         """Deliver an event to all services that handle it, and to all subscribers that want it.
 
         Each of them gets it as a message, at most once; who gets it is decided now, or when the delay is over. In a
-        handler of a durable actor it is delivered once the handler's effects are committed.
+        handler of a durable actor it is delivered once the handler's effects are committed. In a system whose store has
+        durable services it is put into the event log first, for them.
 
         Args:
             event: a dataclass or a msgspec Struct.
@@ -180,6 +183,9 @@ class EventBus:
             envelope = Envelope(number, source, self._time(), key, cause.correlation, cause.id, event)
         if delay != 0.0:
             check_delay(delay)
+        keep = self.keep
+        if keep is not None and keep(envelope, delay):
+            return
         if execution is not None and sender is None:  # of a durable actor: after its commit
             execution.hold(self._publisher, calling(self._send, envelope, delay), None)
         elif delay:
@@ -235,6 +241,15 @@ class EventBus:
         self.scheduler.post_work(lambda: events.dead_letter(ref, envelope.event, None, error))
 
     # --- delays ------------------------------------------------------------------------------------------------------
+
+    def deliver_soon(self, envelope: Envelope) -> None:
+        """Deliver an event in an actor of its own: in a handler of a durable actor, after its commit."""
+        execution = CURRENT_GET()
+        if not self._routes.of(type(envelope.event)).is_empty:
+            if execution is not None and execution.item[0] is None:
+                execution.hold(self._publisher, calling(self.deliver, envelope), None)
+            else:
+                self.scheduler.post(self._publisher, calling(self.deliver, envelope), None)
 
     def _send(self, envelope: Envelope, delay: float) -> None:
         if delay:

@@ -22,6 +22,7 @@ class Envelope(msgspec.Struct, frozen=True, eq=False):
         correlation: id of the first event of the conversation.
         causation: id of the event whose handler published this one; None: none did.
         event: the event itself.
+        late: it was a dead event of a durable service, and is handled out of order: later ones of its key came before.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Envelope(msgspec.Struct, frozen=True, eq=False):
     correlation: str
     causation: str | None
     event: Any
+    late: bool = False
 
     def __repr__(self) -> str:
         return f"Envelope(id={self.id!r}, source={self.source!r}, event={text_of(self.event)})"

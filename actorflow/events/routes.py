@@ -42,6 +42,11 @@ class Route:
         self.others = others
         self.receivers = receivers
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody gets them."""
+        return not (self.plain or self.others or self.receivers)
+
 
 class ServiceList:
     """The services of one class and one kind of mailbox."""

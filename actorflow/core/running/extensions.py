@@ -86,6 +86,7 @@ class Extensions:
         bus: the services, and the events for them.
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
+        keep_event: puts an event into the event log, if that is in use, and says so; None: there is no store.
     """
 
     hosts: HostsExtension | None = None
@@ -96,6 +97,7 @@ class Extensions:
     bus: EventsExtension | None = None
     kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
+    keep_event: Callable[[Any, float], bool] | None = None
 
 
 def no_store(path: str, node: str) -> DefinitionError:

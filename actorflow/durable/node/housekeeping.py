@@ -121,3 +121,5 @@ class Housekeeping:
             lambda transaction: ledger.prune(transaction, runtime.now()), durability="process"
         ):
             pass
+        if runtime.log is not None and not runtime.is_closed:
+            runtime.log.upkeep.prune()

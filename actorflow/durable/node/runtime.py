@@ -345,6 +345,8 @@ class DurableRuntime(ledger.LedgerContext):
             return
         self.is_closed = True
         self._unwatch()
+        if self.log is not None:
+            self.log.close()
         for number, name in self.asks.all():
             error = ActorDeadError(f"{name}: this system has ended; the message stays in the store")
             self.asks.end([number], error)

@@ -7,6 +7,7 @@ fails, all of the chain is undone; then the events before that one are handled a
 from __future__ import annotations
 
 import json
+from functools import partial
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +19,16 @@ from actorflow.core.refs.failure import is_contained
 from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
 from actorflow.durable.rows.records import KILLS, Effects, Lost
 from actorflow.durable.rows.state import is_machine, state_bytes
-from actorflow.errors import ActorDeadError, HostDied, MailboxFull, OutcomeUnknown, Stopping, StoreError
-from actorflow.events.envelope import HANDLED
+from actorflow.errors import (
+    ActorDeadError,
+    HostDied,
+    MailboxFull,
+    OutcomeUnknown,
+    Stopping,
+    StoreError,
+    TransitionRefused,
+)
+from actorflow.events.delivery import publish_result
 from actorflow.events.log.entries import DEAD, KEEP_DEAD, MOST_PARKED, PARKED, Entry
 from actorflow.events.log.rows import NewEvent, put
 from actorflow.store.error_json import write_error
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.events.envelope import Envelope
+    from actorflow.events.handlers import HandlerRule
     from actorflow.events.log.member import MemberMailbox
     from actorflow.store.transaction import Durability, Transaction
 
@@ -89,14 +98,13 @@ class EventChain(ServiceUnit):
         "aside",
         "ended",
         "entries",
-        "envelope",
         "is_quiet",
         "loud",
-        "many",
         "offsets",
         "place",
         "published",
         "ran",
+        "rule",
         "tried",
     )
 
@@ -115,8 +123,8 @@ class EventChain(ServiceUnit):
         self.ended: list[Entry] = []
         self.loud: list[int] = []
         self.tried: Entry | None = None
-        self.envelope: Envelope | None = None
-        self.is_quiet = self.many = False
+        self.is_quiet = False
+        self.rule: HandlerRule | None = None
 
     def note_begin(self) -> None:
         """Note which event is handled, as a process has died on one.
@@ -141,7 +149,6 @@ class EventChain(ServiceUnit):
         while self.place < len(self.entries) and not self.meets_fate():
             result = self.begin_next()
             if type(result) is CoroutineType or type(result) is AsyncGeneratorType:
-                HANDLED.set(None)  # here; the coroutine has a context of its own
                 return self.handle_rest(result)
             self.end_one(result)
             if self.is_full or clock.monotonic() > end:
@@ -152,7 +159,6 @@ class EventChain(ServiceUnit):
         """Go on from a handler that is async."""
         clock = self.scheduler.clock
         end = clock.monotonic() + CHAIN_SECONDS
-        HANDLED.set(self.envelope)
         while True:
             if type(result) is CoroutineType:
                 result = await result
@@ -184,35 +190,44 @@ class EventChain(ServiceUnit):
     def begin_next(self) -> Any:
         """Call the handler of the next event; return what it returns, or None if the event is passed."""
         box, entry = self.box, self.entries[self.place]
-        row = entry.row
+        row, offsets = entry.row, box.offsets
+        if not entry.number and offsets.quiet:
+            entry.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
         if not entry.number and row.lane in box.parked:
             self.aside.append((entry, PARKED))
             return None
         if not entry.number and not box.concerns(row.type):
             return None
         self.tried = entry
-        offsets = box.offsets
         if offsets.crashes >= KILLS and offsets.suspect == row.seq:
             raise HostDied(f"{offsets.crashes} processes have died on it")
-        self.envelope = envelope = row.envelope()
+        envelope = row.envelope(late=entry.is_late)
         self.message = envelope.event
         rule = box.table.find(envelope.event, self.actor)
         if rule is None:
             return None
         self.ran += 1
-        self.many = rule.many
-        self.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud and not entry.is_late
-        HANDLED.set(envelope)
-        return getattr(self.actor, rule.name)(envelope.event)
+        self.rule = rule
+        self.is_quiet = entry.is_quiet
+        self.item = (None, envelope, None, None)  # type: ignore[assignment]  # so that what follows knows its cause
+        actor: Any = self.actor
+        if not box.is_machine:
+            return getattr(actor, rule.name)(envelope.event)
+        try:
+            return actor._perform_named(rule.name, (envelope.event,), {})
+        except TransitionRefused as refusal:  # the machine is as it was: for it, nothing has happened
+            if not self.is_refusal(refusal):
+                raise
+            refused = partial(self.scheduler.events.dead_letter, box.ref, envelope.event, None, refusal)
+            self.after.append(refused)
+            return None
 
     def end_one(self, result: Any) -> None:
         """Note that an event is dealt with, and publish the events that its handler has returned."""
         entry = self.entries[self.place]
         if result is not None:
-            for event in result if self.many else (result,):
-                if event is not None:
-                    self.publish(self.box.log.new_row(event, source=self.box.ref.path))
-        HANDLED.set(None)
+            assert self.rule is not None
+            publish_result(self.box.ref, self.rule, result)
         if entry.number:
             self.ended.append(entry)
         else:
@@ -266,7 +281,6 @@ class EventChain(ServiceUnit):
 
     def failed(self, error: BaseException) -> Any:
         """Undo the chain; handle the events before the failed one again, or set it aside if there are none."""
-        HANDLED.set(None)
         box, tried = self.box, self.tried
         before = self.place if tried is not None else 0
         if self.is_abandoned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.log import logger
 from actorflow.durable.rows.records import Lost
 from actorflow.errors import DefinitionError
-from actorflow.events.log.offsets import Offsets, offsets_of
+from actorflow.events.log.offsets import Offsets, ends_before, offsets_of
 from actorflow.text import plural
 
 if TYPE_CHECKING:
@@ -109,25 +108,10 @@ def begin_offsets(box: MemberMailbox, is_unclean: bool) -> Offsets:
             return offsets
         offsets.blame()
     else:
-        at = store.read(lambda transaction: first_offsets(transaction, box))
+        at = store.read(lambda transaction: ends_before(transaction, store.dialect, box.parts, box.consumer.start))
         offsets = offsets_of(box.parts, at)
     values = {"name": box.name, "owner": box.node, "epoch": box.epoch, "log": offsets.text()}
     if not store.write(lambda transaction: transaction.run("events.begin", values), durability=box.durability):
         msg = f"{box.name} was taken over by another node"
         raise Lost(msg)
     return offsets
-
-
-def first_offsets(transaction: Transaction, box: MemberMailbox) -> dict[int, int]:
-    """Return for each partition the number of the last event that a new member is not to handle."""
-    start = box.consumer.start
-    if start == "beginning":
-        return {}
-    if isinstance(start, dt.datetime):
-        ends: dict[int, int] = dict(transaction.all("events.ends_before", {"at": start.timestamp()}))
-    elif box.log.has_locks:
-        ends = dict(transaction.all("events.ends"))
-    else:
-        newest = transaction.one("events.newest")
-        ends = {0: (newest[0] if newest is not None else None) or 0}
-    return ends if box.log.has_locks else dict.fromkeys(box.parts, max(ends.values(), default=0))

@@ -29,11 +29,12 @@ class Entry:
         due: when it is tried; None: behind the one before it in its lane.
         attempt: tries that failed.
         is_late: it was dead, and is tried again: later events of its key were handled before it.
+        is_quiet: it was handled before a replay: what its handler sends is dropped.
         error: the last one, as it is stored.
         written: number of the row that the commit under way puts beside the log.
     """
 
-    __slots__ = ("attempt", "due", "error", "is_late", "number", "row", "written")
+    __slots__ = ("attempt", "due", "error", "is_late", "is_quiet", "number", "row", "written")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Entry:
         attempt: int = 0,
         *,
         is_late: bool = False,
+        is_quiet: bool = False,
         error: bytes | None = None,
     ) -> None:
         self.row = row
@@ -50,14 +52,16 @@ class Entry:
         self.due = due
         self.attempt = attempt
         self.is_late = is_late
+        self.is_quiet = is_quiet
         self.error = error
         self.written = 0
 
     @classmethod
     def parked(cls, found: Row) -> Entry:
         """Return one of a row beside the log."""
-        number, _lane, due, attempt, late, error, *columns = found
-        return cls(LogRow._make(columns), number, due, attempt, is_late=bool(late), error=error)
+        number, _lane, due, attempt, late, quiet, error, *columns = found
+        row = LogRow._make(columns)
+        return cls(row, number, due, attempt, is_late=bool(late), is_quiet=bool(quiet), error=error)
 
     def put_aside(
         self, transaction: Transaction, consumer: str, stage: int, due: float | None, keep: float | None
@@ -70,6 +74,7 @@ class Entry:
             "lane": self.row.lane,
             "due": due,
             "attempt": self.attempt,
+            "quiet": int(self.is_quiet),
             "error": self.error,
             "keep": keep,
         }

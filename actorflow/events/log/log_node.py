@@ -6,21 +6,23 @@ import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.outage import Outage
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, OutcomeUnknown, StoreError
-from actorflow.events.envelope import Envelope, handled_envelope
+from actorflow.events.bus import EventBus
 from actorflow.events.event import EventType, encode_event
 from actorflow.events.log.chain import EventChain
 from actorflow.events.log.consumers import Consumer, declare
 from actorflow.events.log.rows import LOCKS, NewEvent, fix_partitions, partition_of, put
+from actorflow.events.log.upkeep import Upkeep
 from actorflow.store.codec import check_size
 
 if TYPE_CHECKING:
     from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.events.envelope import Envelope
     from actorflow.events.log.member import MemberMailbox
     from actorflow.store.transaction import Transaction
 
@@ -37,7 +39,7 @@ class LogNode:
         members: the mailboxes of the members that this process has, by the names of the actors.
     """
 
-    def __init__(self, runtime: DurableRuntime, partitions: int | None) -> None:
+    def __init__(self, runtime: DurableRuntime, partitions: int | None, keep_events: float) -> None:
         self.runtime = runtime
         self.store = runtime.store
         self.partitions = self.store.write(lambda transaction: fix_partitions(transaction, partitions))
@@ -47,7 +49,9 @@ class LogNode:
         self._seen = -1
         self._lock = threading.Lock()
         self._unread = Outage(runtime.scheduler.clock)
+        self.upkeep = Upkeep(self, keep_events)
         self.store.watch(self.look)
+        self.do("delayed events", self.upkeep.publish_due)
 
     find_type = staticmethod(EventType.by_name)
 
@@ -73,6 +77,7 @@ class LogNode:
             is_living = self.store.members.is_living
             living = [one for one in others if is_living(transaction.one("nodes.get", {"id": one})) and one != node]
             declare(transaction, consumer, has_others=bool(living))
+            transaction.run("events.drop_orphans", {"consumer": consumer.name})
             transaction.run("events.join", {"consumer": consumer.name, "node": node})
 
         self.store.write(work)
@@ -91,8 +96,18 @@ class LogNode:
 
     def leave(self, member: MemberMailbox) -> None:
         """Forget a member that has ended."""
-        if self.members.get(member.name) is member:
-            del self.members[member.name]
+        if self.members.get(member.name) is not member:
+            return
+        del self.members[member.name]
+        consumer = member.consumer
+        if not self._lives(consumer) and not self.runtime.is_closed:
+            self.do(f"the end of {consumer.name} here", partial(self._part, consumer))
+
+    def _part(self, consumer: Consumer) -> None:
+        """Leave a consumer to other nodes, unless it was spawned again."""
+        if not self._lives(consumer):
+            values = {"consumer": consumer.name, "node": self.runtime.node}
+            self.store.write(lambda transaction: transaction.run("events.part", values), durability="process")
 
     def do(self, name: str, act: Callable[[], object]) -> None:
         """Have a piece of work with the store done soon, beside the handlers."""
@@ -100,34 +115,22 @@ class LogNode:
 
     # --- publications ------------------------------------------------------------------------------------------------
 
-    def new_row(self, event: object, key: str | None = None, source: str = "") -> NewEvent:
-        """Return an event as a row, caused by the one that is handled here.
-
-        Raises:
-            PayloadError: it is no event, or a field of it cannot be stored.
-        """
-        return self.row_of(self.enveloped(event, key, source))
-
-    def enveloped(self, event: Any, key: str | None, source: str) -> Envelope:
-        """Return an event on its way, caused by the one that is handled here."""
-        scheduler, handled = self.runtime.scheduler, handled_envelope()
-        now = self.runtime.now()
-        id_ = f"{int(now * 1000):012x}{scheduler.random_for('events').getrandbits(80):020x}"
-        correlation, causation = (id_, None) if handled is None else (handled.correlation, handled.id)
-        key = EventType.of(type(event)).key_of(event) if key is None else key
-        return Envelope(id_, source, now, key, correlation, causation, event)
+    def connect(self) -> None:
+        """Have the bus of the system put its events into the log."""
+        bus = self.runtime.scheduler.bus
+        if isinstance(bus, EventBus):
+            bus.keep = self.keep
 
     def row_of(self, envelope: Envelope) -> NewEvent:
         """Return an event as a row.
 
         Raises:
-            PayloadError: it is no event, or a field of it cannot be stored.
+            PayloadError: a field of it cannot be stored.
         """
         name, version, body = encode_event(envelope.event)
         check_size(body, f"an event {name}", self.runtime.scheduler.payload_limit)
-        part = partition_of(envelope.key, envelope.id, self.partitions)
         return NewEvent(
-            part,
+            partition_of(envelope.key, envelope.id, self.partitions),
             envelope.key,
             name,
             version,
@@ -139,29 +142,42 @@ class LogNode:
             envelope.time,
         )
 
-    def publish(self, envelope: Envelope) -> None:
+    def keep(self, envelope: Envelope, delay: float) -> bool:
         """Put an event into the log: it is there when this returns, or part of the commit of the handler here.
 
+        After that the services and subscribers of this process get it that are not durable.
+
         Raises:
-            PayloadError: it cannot be stored.
+            PayloadError: a field of it cannot be stored.
             StoreError: the database failed, and it is not there.
         """
-        event = self.row_of(envelope)
+        event, bus = self.row_of(envelope), cast("EventBus", self.runtime.scheduler.bus)
         execution = CURRENT.get()
-        if isinstance(execution, EventChain):
+        if isinstance(execution, EventChain) and not delay:
             execution.publish(event)
-            return
-        write = partial(self._write, event)
+            bus.deliver_soon(envelope)
+            return True
+        due = self.runtime.now() + delay if delay else None
+        write = partial(self._write, event, due)
         if execution is not None and execution.holds and execution.commits_to(self.store):
             execution.also(write, nothing)
-            return
+        else:
+            self._commit(write)
+        if due is None:
+            bus.deliver_soon(envelope)
+        return True
+
+    def _commit(self, write: Callable[[Transaction], object]) -> None:
         try:
             self.store.write(write)
         except OutcomeUnknown:
             self.look_later()
             raise
 
-    def _write(self, event: NewEvent, transaction: Transaction) -> None:
+    def _write(self, event: NewEvent, due: float | None, transaction: Transaction) -> None:
+        if due is not None:
+            self.upkeep.add(transaction, event, due)
+            return
         put(transaction, self.store.dialect, [event])
         transaction.after_commit(self.announce)
 
@@ -186,6 +202,7 @@ class LogNode:
             if self._unread.lasts:
                 self._unread.over(logger.warning, "The event log can be read again")
             newest = (row[0] if row is not None else None) or 0
+            self.do("delayed events", self.upkeep.look)
             is_news = newest != self._seen or self.has_locks  # a lower number of another partition may come later
             self._seen = newest
         if is_news:
@@ -199,7 +216,7 @@ class LogNode:
         """Leave the members to other nodes, as the system ends."""
         with contextlib.suppress(StoreError, ActorDeadError):
             self.store.write(
-                lambda transaction: transaction.run("events.bury_node", {"node": self.runtime.node}),
+                lambda transaction: transaction.run("events.leave", {"node": self.runtime.node}),
                 durability="process",
             )
 

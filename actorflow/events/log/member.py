@@ -9,6 +9,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from actorflow.core.actors.transitions import root_of
 from actorflow.core.log import logger
 from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import SUSPENDED
@@ -19,6 +20,7 @@ from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.rows.records import Lost
 from actorflow.errors import StoreError
+from actorflow.events.bus import bus_of
 from actorflow.events.handlers import handlers_of
 from actorflow.events.log.chain import CHAIN, EventChain, ServiceUnit, stored_state
 from actorflow.events.log.consumers import begin_offsets
@@ -86,6 +88,8 @@ class MemberMailbox(Mailbox):
         self.crowd: Outage | None = None  # there is no room for more events set aside
         self.initial: tuple[Any, bytes] | None = None  # the incarnation, and its state before it had a stored one
         self._concerns: dict[str, bool] = {}
+        bus_of(root_of(ref))  # its handlers publish by it
+        self.log.connect()
         self.log.join(self)
 
     # --- state -------------------------------------------------------------------------------------------------------

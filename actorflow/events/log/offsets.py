@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from actorflow.errors import PayloadError
+from actorflow.events.log.rows import LOCKS
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Transaction
 
 
 class Offsets(msgspec.Struct):
@@ -86,3 +91,19 @@ class Offsets(msgspec.Struct):
 def offsets_of(parts: list[int], at: dict[int, int], quiet: dict[Any, int] | None = None) -> Offsets:
     """Return offsets of some partitions; those without an event begin at 0."""
     return Offsets({str(part): at.get(part, 0) for part in parts}, {} if quiet is None else quiet)
+
+
+def ends_before(transaction: Transaction, dialect: str, parts: list[int], start: Any) -> dict[int, int]:
+    """Return for each partition the number of the last event before a place in the log."""
+    if start == "beginning":
+        return {}
+    if isinstance(start, int):
+        return dict.fromkeys(parts, max(0, start - 1))
+    if isinstance(start, dt.datetime):
+        ends: dict[int, int] = dict(transaction.all("events.ends_before", {"at": start.timestamp()}))
+    elif dialect in LOCKS:
+        ends = dict(transaction.all("events.ends"))
+    else:
+        newest = transaction.one("events.newest")
+        ends = {0: (newest[0] if newest is not None else None) or 0}
+    return ends if dialect in LOCKS else dict.fromkeys(parts, max(ends.values(), default=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actorflow.core.atomic import exclusively
 from actorflow.core.refs.ref import ActorRef
@@ -22,7 +22,21 @@ if TYPE_CHECKING:
     from actorflow.store.store import Store
 
 
-def log_of(scheduler: Scheduler, store: Callable[[], Store], partitions: int | None) -> LogNode:
+class LogSettings(Protocol):
+    """The settings of a system that concern its log."""
+
+    @property
+    def partitions(self) -> int | None:
+        """The number of partitions of a new log."""
+        ...
+
+    @property
+    def keep_events(self) -> float:
+        """The seconds for which events are kept."""
+        ...
+
+
+def log_of(scheduler: Scheduler, store: Callable[[], Store], settings: LogSettings) -> LogNode:
     """Return the event log of a system, made at first use.
 
     Raises:
@@ -31,17 +45,28 @@ def log_of(scheduler: Scheduler, store: Callable[[], Store], partitions: int | N
     runtime = runtime_of(scheduler, store)
     if runtime.log is not None:
         return cast("LogNode", runtime.log)
-    return exclusively(scheduler.first_use, lambda: _make_log(runtime, partitions))
+    return exclusively(scheduler.first_use, lambda: _make_log(runtime, settings))
 
 
-def _make_log(runtime: Any, partitions: int | None) -> LogNode:
+def _make_log(runtime: Any, settings: LogSettings) -> LogNode:
     if runtime.log is None:
-        runtime.log = LogNode(runtime, partitions)
+        runtime.log = LogNode(runtime, settings.partitions, settings.keep_events)
     return cast("LogNode", runtime.log)
 
 
+def find_log(scheduler: Scheduler, store: Callable[[], Store], settings: LogSettings) -> LogNode | None:
+    """Return the event log of a system if its store has a durable service, of this process or of another."""
+    runtime = cast("Any", scheduler.durable)
+    has_log = runtime is not None and runtime.log is not None
+    if not has_log and store().read(lambda transaction: transaction.one("events.any_consumer")) is None:
+        return None
+    log = log_of(scheduler, store, settings)
+    log.connect()
+    return log
+
+
 def place_service(
-    scheduler: Scheduler, store: Callable[[], Store], partitions: int | None, path: str, traits: Traits
+    scheduler: Scheduler, store: Callable[[], Store], settings: LogSettings, path: str, traits: Traits
 ) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref of a durable service, and its traits; the first one opens the store.
 
@@ -54,7 +79,8 @@ def place_service(
         raise DefinitionError(msg)
     placed = place_durable(scheduler, store, path, traits)
     key = path.split("/", 2)[2]
-    log = log_of(scheduler, store, partitions)
+    log = log_of(scheduler, store, settings)
+    log.connect()
     group, _, number = key.rpartition("/")
     if number.isdecimal() and group in log.consumers and key in log.consumers[group].actors:
         return ServiceRef, placed[1]  # a member, that its group spawns

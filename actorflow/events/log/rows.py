@@ -38,14 +38,14 @@ class LogRow(NamedTuple):
         """The key, in whose order it is handled; without one it is alone."""
         return f"#{self.seq}" if self.key is None else f"={self.key}"
 
-    def envelope(self) -> Envelope:
+    def envelope(self, *, late: bool = False) -> Envelope:
         """Return the event as it was published.
 
         Raises:
             PayloadError: it cannot be read here: UnknownEvent, UpcastFailed, or the row is damaged.
         """
         event = decode_event(self.type, self.version, self.body)
-        return Envelope(self.id, self.source, self.at, self.key, self.correlation, self.causation, event)
+        return Envelope(self.id, self.source, self.at, self.key, self.correlation, self.causation, event, late)
 
 
 class NewEvent(NamedTuple):

@@ -60,13 +60,13 @@ update actorflow.actor set state = :state, next = :next, log = :log where name =
 
 -- name: set_aside
 insert into actorflow.event_aside
-    (stage, consumer, lane, due, attempt, error, keep_until, seq, part, key, type, version, body, id, source, correlation, causation, at)
+    (stage, consumer, lane, due, attempt, quiet, error, keep_until, seq, part, key, type, version, body, id, source, correlation, causation, at)
 values
-    (:stage, :consumer, :lane, :due, :attempt, :error, :keep, :seq, :part, :key, :type, :version, :body, :id, :source, :correlation, :causation, :at)
+    (:stage, :consumer, :lane, :due, :attempt, :quiet, :error, :keep, :seq, :part, :key, :type, :version, :body, :id, :source, :correlation, :causation, :at)
 returning number;
 
 -- name: parked
-select number, lane, due, attempt, late, error, seq, part, key, type, version, body, id, source, correlation, causation, at
+select number, lane, due, attempt, late, quiet, error, seq, part, key, type, version, body, id, source, correlation, causation, at
 from actorflow.event_aside where consumer = :consumer and stage = 0 order by number;
 
 -- name: aloud
@@ -85,17 +85,18 @@ delete from actorflow.event_aside where number = :number and stage = 0;
 -- name: heard
 delete from actorflow.event_aside where consumer = :consumer and stage = 2 and seq = :seq;
 
--- name: dead
-select number, consumer, attempt, error, seq, key, type, version, body, id, correlation, at from actorflow.event_aside
-where stage = :stage and (:consumer::text is null or consumer in (select json_array_elements_text(:consumer::json))) and number < :before
+-- name: aside
+select number, consumer, attempt, error, due, seq, part, key, type, version, body, id, source, correlation, causation, at
+from actorflow.event_aside
+where stage = :stage and (:actors::text is null or consumer in (select json_array_elements_text(:actors::json))) and number < :before
 order by number desc limit :limit;
 
--- name: dead_count
-select count(*) from actorflow.event_aside where stage = :stage and (:consumer::text is null or consumer in (select json_array_elements_text(:consumer::json)));
+-- name: aside_count
+select count(*) from actorflow.event_aside where stage = :stage and (:actors::text is null or consumer in (select json_array_elements_text(:actors::json)));
 
 -- name: dead_numbers
 select number from actorflow.event_aside
-where stage = 1 and (:consumer::text is null or consumer in (select json_array_elements_text(:consumer::json))) and number > :after and number <= :upto
+where stage = 1 and (:actors::text is null or consumer in (select json_array_elements_text(:actors::json))) and number > :after and number <= :upto
 order by number limit :limit;
 
 -- name: revive
@@ -104,10 +105,6 @@ where stage = 1 and number in (select json_array_elements_text(:numbers::json)::
 
 -- name: drop_dead
 delete from actorflow.event_aside where stage = 1 and number in (select json_array_elements_text(:numbers::json)::bigint);
-
--- name: hasten
-update actorflow.event_aside set due = :now where stage = 0 and due is not null and number in (select json_array_elements_text(:numbers::json)::bigint)
-returning consumer;
 
 -- name: first_due
 select min(due) from actorflow.event_aside where stage = 3;
@@ -144,11 +141,15 @@ insert into actorflow.consumer_node (consumer, node) values (:consumer, :node) o
 -- name: part
 delete from actorflow.consumer_node where consumer = :consumer and node = :node;
 
--- name: bury_node
+-- name: leave
 delete from actorflow.consumer_node where node = :node;
 
+-- name: drop_orphans
+delete from actorflow.consumer_node where consumer = :consumer and not exists (select 1 from actorflow.node where id = consumer_node.node);
+
 -- name: nodes
-select node from actorflow.consumer_node where consumer = :consumer order by node;
+select node from actorflow.consumer_node where consumer = :consumer and exists (select 1 from actorflow.node where id = consumer_node.node)
+order by node;
 
 -- name: members
 select name, owner, epoch, state is not null, log from actorflow.actor where name in (select json_array_elements_text(:names::json));
@@ -157,16 +158,21 @@ select name, owner, epoch, state is not null, log from actorflow.actor where nam
 update actorflow.actor set owner = null, epoch = epoch + 1, state = null, log = :log where name = :name;
 
 -- name: keep_aloud
-insert into actorflow.event_aside (stage, consumer, lane, seq, part, key, type, version, body, id, source, correlation, causation, at)
-select 2, consumer, lane, seq, part, key, type, version, body, id, source, correlation, causation, at from actorflow.event_aside as aside
-where consumer = :consumer and stage in (0, 1) and exists (select 1 from actorflow.event where event.seq = aside.seq);
+update actorflow.event_aside set stage = 2, due = null, error = null, keep_until = null
+where consumer = :consumer and stage in (0, 1) and quiet = 0 and exists (select 1 from actorflow.event as event where event.seq = event_aside.seq);
 
 -- name: drop_aside
-delete from actorflow.event_aside where consumer = :consumer and stage in (0, 1)
-    and exists (select 1 from actorflow.event where event.seq = event_aside.seq);
+delete from actorflow.event_aside
+where consumer = :consumer and (stage = 0 or stage = 1 and exists (select 1 from actorflow.event as event where event.seq = event_aside.seq));
 
--- name: count_behind
-select part, count(*) from actorflow.event where seq > :after group by part;
+-- name: drop_all_aside
+delete from actorflow.event_aside where consumer = :consumer;
+
+-- name: behind
+select count(*) from actorflow.event where part = :part and seq > :after;
+
+-- name: behind_all
+select count(*) from actorflow.event where seq > :after and part in (select json_array_elements_text(:parts::json)::int);
 
 -- name: prune
 delete from actorflow.event where seq in

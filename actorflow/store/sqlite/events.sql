@@ -53,13 +53,13 @@ update af_actor set state = :state, next = :next, log = :log where name = :name 
 
 -- name: set_aside
 insert into af_event_aside
-    (stage, consumer, lane, due, attempt, error, keep_until, seq, part, key, type, version, body, id, source, correlation, causation, at)
+    (stage, consumer, lane, due, attempt, quiet, error, keep_until, seq, part, key, type, version, body, id, source, correlation, causation, at)
 values
-    (:stage, :consumer, :lane, :due, :attempt, :error, :keep, :seq, :part, :key, :type, :version, :body, :id, :source, :correlation, :causation, :at)
+    (:stage, :consumer, :lane, :due, :attempt, :quiet, :error, :keep, :seq, :part, :key, :type, :version, :body, :id, :source, :correlation, :causation, :at)
 returning number;
 
 -- name: parked
-select number, lane, due, attempt, late, error, seq, part, key, type, version, body, id, source, correlation, causation, at
+select number, lane, due, attempt, late, quiet, error, seq, part, key, type, version, body, id, source, correlation, causation, at
 from af_event_aside where consumer = :consumer and stage = 0 order by number;
 
 -- name: aloud
@@ -78,17 +78,18 @@ delete from af_event_aside where number = :number and stage = 0;
 -- name: heard
 delete from af_event_aside where consumer = :consumer and stage = 2 and seq = :seq;
 
--- name: dead
-select number, consumer, attempt, error, seq, key, type, version, body, id, correlation, at from af_event_aside
-where stage = :stage and (:consumer is null or consumer in (select value from json_each(:consumer))) and number < :before
+-- name: aside
+select number, consumer, attempt, error, due, seq, part, key, type, version, body, id, source, correlation, causation, at
+from af_event_aside
+where stage = :stage and (:actors is null or consumer in (select value from json_each(:actors))) and number < :before
 order by number desc limit :limit;
 
--- name: dead_count
-select count(*) from af_event_aside where stage = :stage and (:consumer is null or consumer in (select value from json_each(:consumer)));
+-- name: aside_count
+select count(*) from af_event_aside where stage = :stage and (:actors is null or consumer in (select value from json_each(:actors)));
 
 -- name: dead_numbers
 select number from af_event_aside
-where stage = 1 and (:consumer is null or consumer in (select value from json_each(:consumer))) and number > :after and number <= :upto
+where stage = 1 and (:actors is null or consumer in (select value from json_each(:actors))) and number > :after and number <= :upto
 order by number limit :limit;
 
 -- name: revive
@@ -97,10 +98,6 @@ where stage = 1 and number in (select value from json_each(:numbers)) returning 
 
 -- name: drop_dead
 delete from af_event_aside where stage = 1 and number in (select value from json_each(:numbers));
-
--- name: hasten
-update af_event_aside set due = :now where stage = 0 and due is not null and number in (select value from json_each(:numbers))
-returning consumer;
 
 -- name: first_due
 select min(due) from af_event_aside where stage = 3;
@@ -137,11 +134,15 @@ insert into af_consumer_node (consumer, node) values (:consumer, :node) on confl
 -- name: part
 delete from af_consumer_node where consumer = :consumer and node = :node;
 
--- name: bury_node
+-- name: leave
 delete from af_consumer_node where node = :node;
 
+-- name: drop_orphans
+delete from af_consumer_node where consumer = :consumer and not exists (select 1 from af_node where id = af_consumer_node.node);
+
 -- name: nodes
-select node from af_consumer_node where consumer = :consumer order by node;
+select node from af_consumer_node where consumer = :consumer and exists (select 1 from af_node where id = af_consumer_node.node)
+order by node;
 
 -- name: members
 select name, owner, epoch, state is not null, log from af_actor where name in (select value from json_each(:names));
@@ -150,16 +151,21 @@ select name, owner, epoch, state is not null, log from af_actor where name in (s
 update af_actor set owner = null, epoch = epoch + 1, state = null, log = :log where name = :name;
 
 -- name: keep_aloud
-insert into af_event_aside (stage, consumer, lane, seq, part, key, type, version, body, id, source, correlation, causation, at)
-select 2, consumer, lane, seq, part, key, type, version, body, id, source, correlation, causation, at from af_event_aside as aside
-where consumer = :consumer and stage in (0, 1) and exists (select 1 from af_event where af_event.seq = aside.seq);
+update af_event_aside set stage = 2, due = null, error = null, keep_until = null
+where consumer = :consumer and stage in (0, 1) and quiet = 0 and exists (select 1 from af_event as event where event.seq = af_event_aside.seq);
 
 -- name: drop_aside
-delete from af_event_aside where consumer = :consumer and stage in (0, 1)
-    and exists (select 1 from af_event where af_event.seq = af_event_aside.seq);
+delete from af_event_aside
+where consumer = :consumer and (stage = 0 or stage = 1 and exists (select 1 from af_event as event where event.seq = af_event_aside.seq));
 
--- name: count_behind
-select part, count(*) from af_event where seq > :after group by part;
+-- name: drop_all_aside
+delete from af_event_aside where consumer = :consumer;
+
+-- name: behind
+select count(*) from af_event where part = :part and seq > :after;
+
+-- name: behind_all
+select count(*) from af_event where seq > :after and part in (select value from json_each(:parts));
 
 -- name: prune
 delete from af_event where seq in

@@ -62,10 +62,8 @@ class Failing:
             raise OSError(f"{n} fails {left} times more")
 
 
-class Cashier(af.Actor):
+class Cashier(af.Service):
     """Publishes a Paid for each Ordered."""
-
-    _is_service = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,10 +79,8 @@ class Cashier(af.Actor):
         return self.state.by_key
 
 
-class Ledger(af.Actor):
+class Ledger(af.Service):
     """Notes what was ordered and paid; it is async."""
-
-    _is_service = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,10 +94,8 @@ class Ledger(af.Actor):
         return self.state.by_key
 
 
-class Splitter(af.Actor):
+class Splitter(af.Service):
     """Publishes several events for one, and has no state."""
-
-    _is_service = True
 
     @af.on(Noted, when=lambda self, event: "," in event.text)
     def split(self, event: Noted) -> Iterator[Noted]:
@@ -112,11 +106,6 @@ class Splitter(af.Actor):
 def service(cls: type[Any], name: str, **options: Any) -> Any:
     retry = options.pop("retry", af.Retry(3, af.Backoff(2, factor=1, jitter=0)))
     return af.child(cls).options(durable=True, name=name, retry=retry, restart="permanent", **options)
-
-
-def publish(system: Any, event: Any, **more: Any) -> None:
-    log = system.scheduler.durable.log
-    log.publish(log.enveloped(event, more.get("key"), system.name))
 
 
 def rows(store: Any) -> list[tuple[Any, ...]]:

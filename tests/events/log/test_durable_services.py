@@ -8,7 +8,7 @@ import pytest
 
 import actorflow as af
 from tests.durable.test_messages import wait_for
-from tests.events.log.services import Cashier, Failing, Ledger, Noted, Ordered, Splitter, publish, rows, service
+from tests.events.log.services import Cashier, Failing, Ledger, Noted, Ordered, Splitter, rows, service
 
 
 def seen(ref, cls):
@@ -20,7 +20,7 @@ def test_a_service_handles_what_is_published_and_publishes_what_it_returns(start
         cashier = system.spawn(service(Cashier, "cashier"))
         ledger = system.spawn(service(Ledger, "ledger"))
         for n in range(20):
-            publish(system, Ordered("ab"[n % 2], n))
+            system.publish(Ordered("ab"[n % 2], n))
         wait_for(lambda: sum(map(len, seen(ledger, Ledger).values())) == 40)
         assert seen(cashier, Cashier) == {"a": list(range(0, 20, 2)), "b": list(range(1, 20, 2))}
 
@@ -28,11 +28,11 @@ def test_a_service_handles_what_is_published_and_publishes_what_it_returns(start
 def test_state_and_offset_outlive_the_system(start):
     with start() as system:
         cashier = system.spawn(service(Cashier, "cashier"))
-        publish(system, Ordered("a", 1))
+        system.publish(Ordered("a", 1))
         wait_for(lambda: seen(cashier, Cashier) == {"a": [1]})
     with start() as system:
         system.spawn(service(Splitter, "other"))  # the log is in use, the cashier is not there
-        publish(system, Ordered("a", 2))
+        system.publish(Ordered("a", 2))
     with start() as system:
         cashier = system.spawn(service(Cashier, "cashier"))
         wait_for(lambda: seen(cashier, Cashier) == {"a": [1, 2]})
@@ -43,7 +43,7 @@ def test_state_and_offset_outlive_the_system(start):
 def test_an_event_carries_its_causes(start):
     with start() as system:
         system.spawn(service(Cashier, "cashier"))
-        publish(system, Ordered("a", 1))
+        system.publish(Ordered("a", 1))
         wait_for(lambda: len(rows(system.store)) == 2)
         ordered, paid = rows(system.store)
         assert (ordered[8], ordered[9], ordered[7]) == (ordered[6], None, "test")
@@ -53,7 +53,7 @@ def test_an_event_carries_its_causes(start):
 def test_a_generator_publishes_several_events_and_a_service_need_have_no_state(start):
     with start() as system:
         system.spawn(service(Splitter, "splitter"))
-        publish(system, Noted("a,b,c"))
+        system.publish(Noted("a,b,c"))
         wait_for(lambda: len(rows(system.store)) == 4)
 
 
@@ -62,7 +62,7 @@ def test_instances_share_the_log_by_keys(start):
         system.spawn(service(Cashier, "cashier", instances=4))
         members = [system.durable(f"cashier/{n}", Cashier) for n in range(4)]
         for n in range(40):
-            publish(system, Ordered(f"k{n % 10}", n))
+            system.publish(Ordered(f"k{n % 10}", n))
         wait_for(lambda: sum(len(found) for ref in members for found in seen(ref, Cashier).values()) == 40)
         assert sum(bool(seen(ref, Cashier)) for ref in members) > 1
         for ref in members:
@@ -80,11 +80,11 @@ def test_a_message_to_a_group_says_that_each_instance_has_its_own_state(start):
 def test_a_new_consumer_begins_where_it_says(start, where):
     with start() as system:
         system.spawn(service(Splitter, "other"))
-        publish(system, Ordered("a", 1))
+        system.publish(Ordered("a", 1))
         wait_for(lambda: rows(system.store)[0][10] < system.store.now())
         at = "now" if where == "now" else dt.datetime.fromtimestamp(system.store.now(), dt.UTC)
         cashier = system.spawn(service(Cashier, "cashier", start=at))
-        publish(system, Ordered("a", 2))
+        system.publish(Ordered("a", 2))
         wait_for(lambda: seen(cashier, Cashier) == {"a": [2]})
 
 
@@ -93,8 +93,8 @@ def test_a_failing_event_waits_with_its_key_and_the_others_go_on(start):
         Failing.flaky = {1: 1}
         cashier = system.spawn(service(Cashier, "cashier", retry=af.Retry(3, af.Backoff(0.3, jitter=0))))
         for n, key in enumerate("aabb"):
-            publish(system, Ordered(key, n))
-        publish(system, Ordered("a", 4))
+            system.publish(Ordered(key, n))
+        system.publish(Ordered("a", 4))
         wait_for(lambda: seen(cashier, Cashier) == {"a": [0, 1, 4], "b": [2, 3]})
         handled = [n for _, n in Failing.tried]
         assert handled.count(1) == 2  # one of them failed

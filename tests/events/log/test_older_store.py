@@ -16,7 +16,7 @@ from actorflow.testing import LeakCheck
 from tests.durable.actors import Account
 from tests.durable.test_messages import wait_for
 from tests.durable.test_state import named
-from tests.events.log.services import Cashier, Ordered, publish, service
+from tests.events.log.services import Cashier, Ordered, service
 
 OLD = 11
 assert PostgresStore.version == SqliteStore.version > OLD  # imported before a test has them older
@@ -53,5 +53,5 @@ def test_the_actors_of_an_older_store_go_on_and_services_come_beside_them(old_ur
         ann = system.spawn(named(Account, name="ann"))
         assert ann.call(Account.total).get(timeout=60) == 5
         cashier = system.spawn(service(Cashier, "cashier"))
-        publish(system, Ordered("a", 1))
+        system.publish(Ordered("a", 1))
         wait_for(lambda: cashier.call(Cashier.seen).get(timeout=60) == {"a": [1]})

@@ -11,7 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers.world import World
 from actorflow.testing import LeakCheck, VirtualSystem
-from tests.events.log.services import Cashier, Failing, Ledger, Ordered, expected, merged, publish, rows, service
+from tests.events.log.services import Cashier, Failing, Ledger, Ordered, expected, merged, rows, service
 
 SEEDS = int(os.environ.get("ACTORFLOW_LOG_SEEDS", "30"))
 SHARE = 6  # seeds of one test
@@ -60,7 +60,7 @@ def run_with_kills(seed):
         systems = [begin(world, store, "a", instances), begin(world, store, "b", instances)]
         try:
             for n in range(EVENTS):
-                publish(rng.choice(systems), Ordered(rng.choice("abcdef"), n))
+                rng.choice(systems).publish(Ordered(rng.choice("abcdef"), n))
                 if rng.random() < 0.25:
                     systems[0].sleep(rng.choice([0.001, 0.01, 3]))
                 if rng.random() < 0.15:

@@ -27,6 +27,7 @@ create table actorflow.event_aside (
     due double precision, -- when it is tried, or published; null: behind the one before it in its lane
     attempt integer not null default 0, -- tries that failed
     late integer not null default 0, -- it was dead, and is tried again: out of order
+    quiet integer not null default 0, -- it was handled before a replay: what its handler sends is dropped
     error bytea,
     keep_until double precision,
     seq bigint, -- in the log

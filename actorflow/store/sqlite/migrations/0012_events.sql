@@ -25,6 +25,7 @@ create table af_event_aside (
     due real, -- when it is tried, or published; null: behind the one before it in its lane
     attempt integer not null default 0, -- tries that failed
     late integer not null default 0, -- it was dead, and is tried again: out of order
+    quiet integer not null default 0, -- it was handled before a replay: what its handler sends is dropped
     error blob,
     keep_until real,
     seq integer, -- in the log
