@@ -338,9 +338,9 @@ class EventLog:
     def replay(self, consumer: str, start: Any = "beginning") -> None:
         """Have a consumer forget its state, and handle the events of the log again, as its code is now.
 
-        What its handlers publish and send, and the jobs and runs that they start, are dropped, up to the event that it
-        has come to before: all that was done once. Only for events that it could not handle they are not. Dead events
-        are tried again.
+        The events and messages of its handlers, and the jobs and runs that they start, are dropped up to the event that
+        it has come to before: all that was done once. Only for events that it could not handle they are not. Dead
+        events are tried again.
 
         Args:
             consumer: its name.

@@ -17,7 +17,7 @@ from actorflow.events.event import EventType, encode_event
 from actorflow.events.log.chain import EventChain
 from actorflow.events.log.consumers import Consumer, declare
 from actorflow.events.log.rows import LOCKS, NewEvent, fix_partitions, partition_of, put
-from actorflow.events.log.upkeep import Upkeep
+from actorflow.events.log.upkeep import LogUpkeep
 from actorflow.store.codec import check_size
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class LogNode:
         self._seen = -1
         self._lock = threading.Lock()
         self._unread = Outage(runtime.scheduler.clock)
-        self.upkeep = Upkeep(self, keep_events)
+        self.upkeep = LogUpkeep(self, keep_events)
         self.store.watch(self.look)
         self.do("delayed events", self.upkeep.publish_due)
 

@@ -1,4 +1,4 @@
-"""Upkeep: a node's regular work for the log: delayed events that are due go into it, and old ones are removed."""
+"""LogUpkeep: a node's regular work for the log: delayed events that are due go into it, and old ones are removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRUNE: Final = 1000  # events that one transaction removes
 AGAIN_SECONDS: Final = 1.0  # until delayed events are looked for again after a failure
 
 
-class Upkeep:
+class LogUpkeep:
     """The regular work of one node for the log."""
 
     def __init__(self, log: LogNode, keep: float) -> None:
