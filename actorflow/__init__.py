@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from actorflow.queues.limits import Limit
     from actorflow.queues.queue import Queue
     from actorflow.sagas.calls import pivot, savepoint, undo
+    from actorflow.sagas.declared import Saga
     from actorflow.sagas.saga import saga
     from actorflow.store.store import Store, open_store
     from actorflow.tasks.compensation import Step
@@ -157,6 +158,7 @@ __all__ = [
     "RunEvent",
     "RunFailed",
     "RunningTask",
+    "Saga",
     "Service",
     "Settings",
     "Started",
@@ -232,6 +234,7 @@ LATER: Final = {
     "Recording": "actorflow.events.topology.recording",
     "Retry": "actorflow.tasks.retry",
     "Step": "actorflow.tasks.compensation",
+    "Saga": "actorflow.sagas.declared",
     "pivot": "actorflow.sagas.calls",
     "savepoint": "actorflow.sagas.calls",
     "undo": "actorflow.sagas.calls",

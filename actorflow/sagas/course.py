@@ -61,6 +61,8 @@ class Course:
 
     Attributes:
         entries: what would be undone now, in the order in which the code has heard of the ends.
+        nodes: numbers of the steps of a DAG.
+        after: of each of these, those that have come of it; None: it is undone in a row.
         results: of the steps so far, as stored, by the names of their functions.
         undoing: how many undo at this time: the saga, or savepoints.
         has_pivoted: it only goes forward.
@@ -81,6 +83,8 @@ class Course:
         self.has_pivoted = self.is_ending = self.is_turning = False
         self.undoing = 0
         self.entries: list[Undoable] = []
+        self.nodes: dict[Identity, int] = {}
+        self.after: list[set[int]] | None = None
         self.results: dict[str, bytes] = {}
         self.savepoints: list[Savepoint] = []
         self.scopes: dict[Identity, Savepoint] = {}

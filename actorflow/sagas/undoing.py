@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.sync_body import SyncBody
 
 PATIENCE_SECONDS: Final = 60.0  # that a turn waits for steps which are under way
+
+
+class NotUndone(Exception):
+    """Says why a step could not be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,55 @@ def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> U
         if scope is None:
             yield Calling(end_tasks_of(body) if body.is_async else end_lanes_of(body))  # type: ignore[arg-type]
         yield from settle(course, scope)
-        for entry in todo_of(course, scope):
-            yield from undo(course, entry)
-            course.entries.remove(entry)
+        while todo := todo_of(course, scope):
+            wave = free_of(course, todo)
+            yield from undo(course, wave[0]) if len(wave) == 1 else together([undo(course, one) for one in wave])
+            for entry in wave:
+                course.entries.remove(entry)
+    except NotUndone as failure:
+        raise course.end_stuck(str(failure)) from None
     finally:
         course.undoing -= 1
     if not course.undoing and body.is_cancelled:
         body.cancel_steps()  # it was not heard of before
+
+
+def free_of(course: Course, todo: list[Undoable]) -> list[Undoable]:
+    """Return the first that is to be undone; of a DAG, all that no other one has come of."""
+    if course.after is None:
+        return todo[:1]
+    left = {course.nodes.get(one.step.identity) for one in todo}
+    return [one for one in todo if not left & course.after[course.nodes[one.step.identity]]]
+
+
+def together(several: Sequence[Undoing]) -> Undoing:
+    """Undo several steps beside each other: all come to their ends, also if one cannot be undone."""
+    waits: dict[int, Future[Any]] = {}
+    failures: list[str] = []
+
+    def go_on(n: int) -> None:
+        try:
+            found = next(several[n])
+        except StopIteration:
+            waits.pop(n, None)
+        except NotUndone as error:
+            waits.pop(n, None)
+            failures.append(str(error))
+        else:
+            assert isinstance(found, Future)  # no function of af.undo: there is none beside a DAG
+            waits[n] = found
+
+    for n in range(len(several)):
+        go_on(n)
+    while waits:
+        gate = BodyFuture()
+        for future in list(waits.values()):
+            future._when_done(partial(gate._settle, None, None))
+        yield gate
+        for n in [n for n, future in waits.items() if future._done]:
+            go_on(n)
+    if failures:
+        raise NotUndone("; ".join(failures))
 
 
 def todo_of(course: Course, scope: Savepoint | None) -> list[Undoable]:
@@ -119,13 +165,13 @@ def undo(course: Course, entry: Undoable) -> Undoing:
     """Undo one step.
 
     Raises:
-        Unload: it could not be undone: the saga is stuck.
+        NotUndone: it could not be undone.
     """
     if entry.call is not None:
         try:
             yield Calling(entry.call, course.branch.child())
         except Exception as error:  # noqa: BLE001 - the user's, whatever it is
-            raise course.end_stuck(f"a function of af.undo failed: {reason_of(error)}") from None
+            raise NotUndone(f"a function of af.undo failed: {reason_of(error)}") from None
         return
     assert entry.compensation is not None
     body, task, refusal = course.body, entry.compensation.task, None
@@ -135,7 +181,7 @@ def undo(course: Course, entry: Undoable) -> Undoing:
     yield body.begin(step)
     failure = step.future._error
     if failure is not None:
-        raise course.end_stuck(f"{task.name}, which undoes {entry.step.identity[1]}, failed: {reason_of(failure)}")
+        raise NotUndone(f"{task.name}, which undoes {entry.step.identity[1]}, failed: {reason_of(failure)}")
 
 
 def learn(course: Course, entry: Undoable) -> Generator[Future[Any], None, BaseException | None]:
