@@ -21,6 +21,7 @@ from . import (
     memory,
     messaging,
     pools,
+    publishing,
     queues,
     restart,
     standbys,
@@ -32,6 +33,7 @@ from .table import environment, render, write_json
 
 GROUPS = (
     messaging,
+    publishing,
     asking,
     hidden_io,
     mailboxes,
