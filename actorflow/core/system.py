@@ -42,7 +42,7 @@ class System:
         self.scheduler = scheduler
         scheduler.name = name
         scheduler.make_children = self.children_class
-        self.root = self.children_class(scheduler, None, f"/{name}")
+        self.root = scheduler.root = self.children_class(scheduler, None, f"/{name}")
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
         self.ended._is_real = not scheduler.is_virtual

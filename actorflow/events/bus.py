@@ -94,6 +94,7 @@ class EventBus:
         self._capacity = capacity
         self._watch = SlowWatch(scheduler, seconds)
         self._publisher: ActorRef[Any] = system_actor(scheduler, FunctionActor._traits, "publisher")
+        self.gateway: ActorRef[Any] | None = None  # of child processes, once one asks for it
         self._delayed: dict[str, Envelope] = {}
         self._last: tuple[ActorRef[Any] | None, str] = (None, "")
         self._time = scheduler.clock.time
@@ -113,6 +114,10 @@ class EventBus:
     def add(self, ref: ActorRef[Any]) -> None:
         """Have a service get the events that its class handles."""
         self._routes.add_service(ref)
+
+    def drop(self, ref: ActorRef[Any]) -> None:
+        """Have a service that has ended in another process get no more events."""
+        self._routes.drop_service(ref)
 
     @overload
     def subscribe(self, wanted: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription: ...
@@ -192,6 +197,13 @@ class EventBus:
             self._send_later(envelope, delay)
         else:
             self._deliver(route, envelope, sender)
+
+    def publish_for(self, source: str, cause: Envelope | None, event: object, key: str | None, delay: float) -> None:
+        """Deliver an event that a service in a child process has published."""
+        number = next(self._ids)
+        correlation, causation = (number, None) if cause is None else (cause.correlation, cause.id)
+        envelope = Envelope(number, source or self.name, self._time(), key, correlation, causation, event)
+        self._send(envelope, delay)
 
     def _path_of(self, ref: ActorRef[Any] | None) -> str:
         """Return the source of an event; the path of the last publisher is kept, as it takes a while to make."""

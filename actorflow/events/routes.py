@@ -108,6 +108,17 @@ class Routes:
             self.known = {}
         group.refs.append(ref)
 
+    def drop_service(self, ref: ActorRef[Any]) -> None:
+        """Have a service get no more events; those of this process are left out once they have ended."""
+
+        def drop() -> None:
+            group = self._services.get((ref.actor_class, ref._is_plain))
+            if group is not None:
+                group.refs = [other for other in group.refs if other != ref]
+                self.known = {}
+
+        exclusively(self._lock, drop)
+
     def services(self) -> list[ActorRef[Any]]:
         """Return the living services."""
         groups = list(self._services.values())

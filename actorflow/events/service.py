@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import FrameType
 from typing import Any, ClassVar, Unpack
@@ -10,10 +11,12 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.traits import ClassKeywords
 from actorflow.core.actors.transitions import root_of
 from actorflow.core.refs.ref import ActorRef
+from actorflow.core.running.extensions import EventsExtension
 from actorflow.events import delivery  # noqa: F401 - it has how a service handles an event
 from actorflow.events.bus import bus_of
 from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.handlers import NO_NAMES, HandlerTable, handlers_of, try_handlers
+from actorflow.events.hosted import HostedBus, hosted_bus
 
 DEFINERS = ("__init_subclass__", "__new__")
 
@@ -21,7 +24,15 @@ DEFINERS = ("__init_subclass__", "__new__")
 def join(ref: ActorRef[Any]) -> None:
     """Have a service that has started get the events of its system; a durable one has them from the log."""
     if not ref._traits.options.durable:
-        bus_of(root_of(ref)).add(ref)
+        bus_for(ref).add(ref)
+
+
+def bus_for(ref: ActorRef[Any]) -> EventsExtension:
+    """Return the bus of an actor's system; in a child process, the way to it."""
+    scheduler = ref._scheduler
+    if scheduler.bus is not None:
+        return scheduler.bus
+    return hosted_bus(scheduler) if scheduler.node else bus_of(root_of(ref))
 
 
 class Service(Actor):
@@ -69,8 +80,18 @@ class Service(Actor):
         return True
 
     def _run_on_start(self) -> Any:
-        handlers_of(type(self)).plain.clear()  # here: in a child process nothing joins
+        handlers_of(type(self)).plain.clear()  # here: a service that a parent has in a child process does not join
+        bus = bus_for(self._actor_ref)
+        if isinstance(bus, HostedBus) and not bus.gateway._done:
+            return self._start_with(bus)
         return super()._run_on_start()
+
+    async def _start_with(self, bus: HostedBus) -> None:
+        """Run `on_start` once the way to the bus is there."""
+        await bus.gateway
+        started = super()._run_on_start()
+        if inspect.iscoroutine(started):
+            await started
 
     @property
     def envelope(self) -> Envelope | None:
@@ -79,7 +100,7 @@ class Service(Actor):
 
     def publish(self, event: object, /, *, key: str | None = None, delay: float = 0.0) -> None:
         """Publish an event, as `system.publish` does; for timers, and for handlers of other messages."""
-        bus_of(root_of(self._actor_ref)).publish(event, key=key, delay=delay)
+        bus_for(self._actor_ref).publish(event, key=key, delay=delay)
 
 
 def names_around(frame: FrameType | None) -> dict[str, Any]:

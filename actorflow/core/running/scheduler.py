@@ -91,6 +91,7 @@ class Scheduler(Extensions):
         self.payload_limit = 16 * 2**20  # bytes of one stored value
         self.move_baton = False  # each handler has another thread than the one before; hosts do so, too
         self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
+        self.root: Children | None = None  # the actors directly under the system
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
         # Handlers begin with an empty context, as in the threads of pykka's actors; then one look at its length tells
         # whether a handler changed it.

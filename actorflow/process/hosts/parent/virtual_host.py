@@ -55,6 +55,8 @@ class CopiedFuture(Future[Any]):
 class CopyingBase(ActorRef[Any]):
     """The base of refs on a virtual clock, which copy messages that go from one host to another."""
 
+    _is_plain = False
+
     __slots__ = ()
 
     _virtual_host: object
