@@ -58,7 +58,7 @@ def _make(home: Any, durable: Any) -> RunNode:
     if home.run_node is None:
         watch_threads()
         node = RunNode(home, durable)
-        node.runners = home.spawn(child(Runners, node.places).options(name="steps", restart="permanent"))
+        node.runners = home.spawn(child(Runners, node).options(name="steps", restart="permanent"))
         node.pruner = home.spawn(child(RunPruner, node).options(name="old-runs", restart="permanent"))
         if not home.local_queues:  # else the first of them tells of jobs of dead nodes
             home.store.members.register(JOBS, taking_over(home.store, lambda _moved, news: home.waits.announce(news)))

@@ -202,6 +202,8 @@ class Body:
         Raises:
             Unload: the record is of a step that the code has not begun, or has begun otherwise.
         """
+        if not self.journal:
+            return False
         with self.lock:
             if not self.has_news:
                 return False
@@ -337,7 +339,8 @@ class Body:
     def number(self, record: RunRecord) -> None:
         """Give a record the next place, until whose commit no step begins that follows; the lock is held."""
         self.last = record.n = n = self.last + 1
-        self.first_uncommitted = self.first_uncommitted if self.uncommitted else n
+        if not self.uncommitted:
+            self.first_uncommitted = n
         self.uncommitted[n] = None
 
     def write_within(self, transaction: Transaction, record: RunRecord) -> bool:
@@ -371,9 +374,16 @@ class Body:
 
     def committed(self, record: RunRecord) -> None:
         """Note that a record is committed."""
+        n = record.n
         with self.lock:
-            self.uncommitted.pop(record.n, None)
-            self.first_uncommitted = next(iter(self.uncommitted), NEWEST)
+            uncommitted = self.uncommitted
+            uncommitted.pop(n, None)
+            if not uncommitted:
+                self.first_uncommitted = NEWEST
+            elif n == self.first_uncommitted:
+                while n not in uncommitted:  # a look at the first of a dict takes longer, the more went before it
+                    n += 1
+                self.first_uncommitted = n
         self.node.tell_record(self.run.name, record)
         self.launch()
         if self.hears_of_commits:
@@ -385,14 +395,14 @@ class Body:
 
     def launch(self) -> None:
         """Begin the steps that may begin by now."""
-        if not self._unlaunched or self.to_replay or self.is_over:
+        if self.to_replay or self.is_over:
             return
-        while True:
+        while self._unlaunched:
             with self.lock:
-                step = self._unlaunched[0] if self._unlaunched else None
-                if step is None or not self.is_safe(
-                    step.after if step.is_send else max(step.after, self.sends.barrier)
-                ):
+                if not self._unlaunched:
+                    return
+                step, first = self._unlaunched[0], self.first_uncommitted
+                if first <= step.after or (first <= self.sends.barrier and not step.is_send):
                     return
                 self._unlaunched.popleft()
                 self._unlaunched = self._unlaunched or EMPTY

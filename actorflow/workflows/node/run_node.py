@@ -25,7 +25,7 @@ from actorflow.workflows.node.members import (
     RunMember,
     SendMember,
 )
-from actorflow.workflows.node.runners import RunnerPlaces
+from actorflow.workflows.node.runners import LOOK, RunnerPlaces
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import NO_STEP, RENEWED, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -177,12 +177,22 @@ class RunNode:
 
     def run_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt of a step run; any thread may ask."""
-        is_plain = attempt.timeout is None and not attempt.task.is_async
-        runner = self.places.take() if is_plain else None
-        if runner is not None:
-            self.scheduler.post(runner, attempt, None)
+        if attempt.timeout is None and not attempt.task.is_async:
+            self.places.waiting.append(attempt)
+            if not self.places.is_called:
+                self.call_runner()
         else:
             self.scheduler.post(self.runners, Call("begin", (attempt,), {}), None)
+
+    def call_runner(self) -> None:
+        """Have a runner run the attempts that wait; any thread may ask."""
+        places = self.places
+        places.is_called = not self.scheduler.is_virtual  # there, each attempt has a runner of its own
+        runner = places.take()
+        if runner is not None:
+            self.scheduler.post(runner, LOOK, None)
+        else:
+            self.scheduler.post(self.runners, Call("begin_waiting", (), {}), None)
 
     def cancel_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt see that it is cancelled, and ended if it goes on all the same; any thread may ask."""
