@@ -202,8 +202,6 @@ class Body:
         Raises:
             Unload: the record is of a step that the code has not begun, or has begun otherwise.
         """
-        if not self.journal:
-            return False
         with self.lock:
             if not self.has_news:
                 return False
@@ -374,9 +372,8 @@ class Body:
 
     def committed(self, record: RunRecord) -> None:
         """Note that a record is committed."""
-        n = record.n
         with self.lock:
-            uncommitted = self.uncommitted
+            uncommitted, n = self.uncommitted, record.n
             uncommitted.pop(n, None)
             if not uncommitted:
                 self.first_uncommitted = NEWEST
