@@ -415,22 +415,32 @@ class RunCancelled(ActorflowError, RuntimeError):
 class NonDeterministic(ActorflowError, RuntimeError):
     """The code of a workflow does not fit the records of a run: it takes other steps than it took when they were made.
 
+    Or a DAG does not: it was declared with other nodes.
+
     Attributes:
         expected: the step that is recorded.
-        got: the step, or the steps, that the code has begun.
+        got: the step, or the steps, that the code has begun; of a DAG the node that it declares.
+        is_dag: the run is of a DAG.
     """
 
-    def __init__(self, expected: str, got: str) -> None:
+    def __init__(self, expected: str, got: str, is_dag: bool = False) -> None:
         self.expected = expected
         self.got = got
+        self.is_dag = is_dag
+        of, has, cure = FITS[is_dag]
         super().__init__(
-            f"the code of the workflow does not fit the records of the run: recorded is {expected}, and the code has "
-            f"begun {got}: put the old code back, or change it behind af.patched(...)"
+            f"the {of} does not fit the records of the run: recorded is {expected}, and {has} {got}: {cure}"
         )
 
     def __reduce__(self) -> tuple[type[NonDeterministic], tuple[Any, ...]]:
         """Pickle by the arguments, since `args` holds the text."""
-        return type(self), (self.expected, self.got)
+        return type(self), (self.expected, self.got, self.is_dag)
+
+
+FITS = {  # of what the records are not, what it has, and the cure
+    False: ("code of the workflow", "the code has begun", "put the old code back, or change it behind af.patched(...)"),
+    True: ("DAG", "it declares", "declare it as it was, and the changed one under another name"),
+}
 
 
 class Unload(BaseException):

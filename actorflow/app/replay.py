@@ -201,7 +201,9 @@ def difference_of_dag(dag: DurableDag, recorded: ExportedRun) -> ActorflowError 
         return error
     status = looks.progress.status
     if recorded.is_whole and status != recorded.status:
-        return NonDeterministic(f"the end of the run, which is {recorded.status}", f"a run that is {status}")
+        return NonDeterministic(
+            f"the end of the run, which is {recorded.status}", f"a run that is {status}", is_dag=True
+        )
     return None
 
 

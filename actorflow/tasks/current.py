@@ -57,7 +57,7 @@ STRAY: Final[WeakKeyDictionary[threading.Thread, str]] = WeakKeyDictionary()
 
 
 def watch_threads() -> None:
-    """Have threads noted that code of bodies starts from now on: context variables do not tell of these."""
+    """Have threads noted that code of bodies and of their steps starts from now on: context variables do not tell."""
     plain = threading.Thread.start
     if getattr(plain, "notes_bodies", False):
         return
@@ -67,6 +67,11 @@ def watch_threads() -> None:
         body = CURRENT_BODY.get()
         if body is not None:
             STRAY[self] = str(body)
+        task = CURRENT_TASK.get()
+        if isinstance(task, tuple):  # a plain one; executors of async ones keep their threads
+            note = getattr(getattr(task[0], "owner", None), "note_thread", None)  # a step has it
+            if note is not None:
+                note(self)
         plain(self)
 
     start.notes_bodies = True  # type: ignore[attr-defined]

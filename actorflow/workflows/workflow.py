@@ -77,7 +77,8 @@ class AnyWorkflow:
         function: the decorated function.
         name: the name by which runs know it: `module.qualname`, unless it was given another.
         version: of the code, if it has one: a run says in reports with which it began.
-        hash: of the code, for reports: it differs between versions of Python.
+        hash: of the code of the function, for reports: it differs between versions of Python, and does not see changes
+            of functions that are called.
         is_async: it is an `async def` function.
         limit: how many of its runs of one key are under way at once.
     """
@@ -115,7 +116,10 @@ class AnyWorkflow:
 
     @functools.cached_property
     def hash(self) -> str:
-        """The hash of the code: the same in each process that has it, and each version of Python has another."""
+        """The hash of the function's code: the same in each process that has it; each version of Python has another.
+
+        Functions, tasks and workflows that it calls are not in it, but by their names.
+        """
         code = getattr(self.function, "__code__", None)
         text = self.name if code is None else f"{self.name} {text_of_constant(code)}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

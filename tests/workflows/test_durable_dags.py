@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import os
+import pickle
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -528,8 +529,13 @@ def test_a_run_is_replayed_with_the_dag_of_today_and_no_task_is_run(virtual_syst
         check_replay(of_all_kinds(), {**export, "records": export["records"][:5]})
     other = af.Dag("kinds")
     other.add(noted, 2)
-    with pytest.raises(af.NonDeterministic, match="node noted"):
+    with pytest.raises(
+        af.NonDeterministic, match="node noted.*: declare it as it was, and the changed one under"
+    ) as found:
         check_replay(DurableDag(other), export)
+    assert "af.patched" not in str(found.value)
+    again = pickle.loads(pickle.dumps(found.value))
+    assert (str(again), again.is_dag) == (str(found.value), True)
 
 
 def test_a_run_that_is_paused_lets_nodes_that_run_end_and_goes_on_when_it_is_resumed(virtual_system):

@@ -211,3 +211,43 @@ def test_a_task_in_any_other_thread_is_not_reported(caplog) -> None:
         assert number(3) == [3]
     assert FOUND == [[1], [2]]
     assert "is called in a thread" not in caplog.text
+
+
+GATES: dict[str, threading.Event] = {}
+
+
+@af.task
+def leaves(run: str, is_joined: bool) -> str:
+    """Start a thread, and leave it, or wait for its end."""
+    thread = threading.Thread(target=GATES[run].wait, args=(100,), name="clean-up")
+    thread.start()
+    if is_joined:
+        GATES[run].set()
+        thread.join()
+    return "done"
+
+
+@af.workflow
+def of_leaving(run: str, is_joined: bool) -> list[str]:
+    """Run it as a step, and as one beside others."""
+    return [leaves(run, is_joined), leaves.submit(run, is_joined).get()]
+
+
+@pytest.mark.parametrize("is_joined", [True, False], ids=["and waits for", "and leaves"])
+def test_a_thread_that_a_step_starts_is_warned_of_if_it_is_left_behind_once(caplog, is_joined) -> None:
+    GATES["run"] = gate = threading.Event()
+    try:
+        with VirtualSystem("threads", seed=1) as system:
+            for n in range(2):
+                assert system.start(of_leaving.options(id=f"run-{n}"), "run", is_joined).result() == ["done", "done"]
+            system.sleep(1)
+    finally:
+        gate.set()
+    warned = [record.getMessage() for record in caplog.records if "that it started goes on" in record.getMessage()]
+    if is_joined:
+        assert warned == []
+    else:
+        (text,) = warned
+        assert text.startswith("Run run-0: step ")
+        assert "leaves" in text
+        assert "thread 'clean-up' that it started goes on" in text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
@@ -13,6 +15,7 @@ from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.current import CURRENT_TASK, find_current
 from actorflow.tasks.execution import Attempt
 from actorflow.tasks.options import NAMES, PLAIN, check_for_step
+from actorflow.text import text_of
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
@@ -137,6 +140,7 @@ class TaskStep(BodyStep):
     spent = 0.0
     pause: float | None = None
     is_cancelled = False
+    threads: tuple[threading.Thread, ...] = ()  # that its task has started
     _written: RunRecord | None = None  # of its end, in the transaction that its task has open
 
     def __init__(
@@ -251,6 +255,8 @@ class TaskStep(BodyStep):
         finally:
             if self.is_ended:
                 self.attempt_now = None  # each would keep the other, until the garbage collector comes
+                if self.threads:
+                    self.leave_threads()
             self.body.ends(self)
 
     def _end(self, ending: Ending) -> None:
@@ -289,6 +295,27 @@ class TaskStep(BodyStep):
             return True
         self.is_ended = is_there
         return is_there
+
+    def note_thread(self, thread: threading.Thread) -> None:
+        """Note a thread that the task has started."""
+        self.threads = (*self.threads, thread)
+
+    def leave_threads(self) -> None:
+        """Warn of threads that go on behind the end of the step, once for each task."""
+        left = [thread for thread in self.threads if thread.is_alive() and not thread.name.startswith("actorflow-")]
+        self.threads = ()
+        warned = self.body.node.left_behind
+        if not left or self.task.name in warned:
+            return
+        warned.add(self.task.name)
+        with contextlib.suppress(Exception):  # of a handler of logs: the step has ended
+            logger.warning(
+                "%s has ended, and thread %s that it started goes on: what that does is in no record, and is not done "
+                "again after a crash. Have the task wait for it (join), or begin the work as a step of its own, by "
+                "task.submit(...) in the body",
+                self,
+                text_of(left[0].name),
+            )
 
     def end_record(self, ending: Ending) -> RunRecord:
         """Return the record of the end of the step."""

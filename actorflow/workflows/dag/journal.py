@@ -111,7 +111,7 @@ def replay(progress: DagProgress, past: PastRun) -> None:
     for record in past.records:
         while not is_at(progress, places.get(record.name)):
             if not derive(progress, names, past.counts):
-                raise NonDeterministic(f"the end of node {record.name}", "a DAG in which it cannot have ended by then")
+                raise misfit(f"the end of node {record.name}", "nodes of which it cannot have ended by then")
             note_places()
         apply(progress, places[record.name], record)
     if past.records:
@@ -137,7 +137,9 @@ def apply(progress: DagProgress, i: int, record: NodeRecord) -> None:
         NonDeterministic: it has another task by now, or other arguments.
     """
     if record.hash is not None and record.hash != progress.digest_of(i):
-        raise NonDeterministic(f"node {record.name} as it was", "one with another task, or other arguments")
+        raise NonDeterministic(
+            f"node {record.name} as it was", "one with another task, or other arguments", is_dag=True
+        )
     now = progress.now() if record.ended is None else record.ended
     progress.recorded[i] = record.attempts
     ready, progress.started[i] = progress.readied[i], record.began
@@ -197,7 +199,7 @@ def go_on(progress: DagProgress, i: int, counts: Mapping[str, int]) -> bool:
     expansion = expansion_of(progress, i)
     count = counts.get(progress.names[i], expansion.left)
     if count != expansion.left:
-        raise NonDeterministic(f"node {progress.names[i]}, a map of {count} items", f"a map of {expansion.left} items")
+        raise misfit(f"node {progress.names[i]}, a map of {count} items", f"a map of {expansion.left} items")
     progress.expand(i, expansion)
     return True
 
@@ -206,3 +208,8 @@ def complete(progress: DagProgress, i: int, value: Any, at: float | None) -> Non
     """Give a node its result."""
     progress.results[i] = value
     progress.end(i, COMPLETED, MET, progress.now() if at is None else at)
+
+
+def misfit(recorded: str, declared: str) -> NonDeterministic:
+    """Return the error of a DAG that is not what it was when a run was recorded."""
+    return NonDeterministic(recorded, declared, is_dag=True)

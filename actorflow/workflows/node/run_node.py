@@ -64,6 +64,7 @@ class RunNode:
         runs: the actor that claims.
         runners: the actor that has steps run.
         pruner: the actor that removes runs which were kept their time.
+        left_behind: names of tasks that were warned of as they left threads behind.
         keep: seconds that a run is kept after its end.
         keep_ids: seconds that its id is known after that.
         kinds: of bodies: of plain functions, and of `async def` ones.
@@ -90,6 +91,7 @@ class RunNode:
         self.keep: float = home.settings.keep_runs
         self.keep_ids: float = home.settings.keep_run_ids
         self.calendar: Any = None  # of schedules; a RunCalendar once one was declared
+        self.left_behind: set[str] = set()
         self.is_closed = False
         self.set_back = 0.0  # seconds by which the clock was ahead, before it was set right
         self.kinds: tuple[Callable[..., Body], Callable[..., Body]] = (SyncBody, AsyncBody)
