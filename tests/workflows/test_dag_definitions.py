@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import actorflow as af
 from actorflow.workflows.dag.memory_run import MemoryRun
 from actorflow.workflows.dag.runner import DagRunner
+from actorflow.workflows.dag.specs import NodeSpecs
 
 from .tasks import add, double, fail, nothing, numbers, one
 
@@ -60,6 +62,20 @@ def test_a_mistake_in_a_nested_dag_is_found_before_the_run(dag):
     dag.add(inner)
     with pytest.raises(af.DefinitionError, match="inner: a comes after 'x'"):
         dag.check()
+
+
+@pytest.mark.parametrize("is_from_inside", [True, False], ids=["from inside", "from outside"])
+def test_a_chain_of_nested_dags_is_declared_without_going_through_those_that_are_there(monkeypatch, is_from_inside):
+    looks = []
+    plain = NodeSpecs.__iter__
+    monkeypatch.setattr(NodeSpecs, "__iter__", lambda specs: looks.append(1) or plain(specs))
+    dags = [af.Dag(f"level-{n}") for n in range(200)]
+    pairs = list(itertools.pairwise(dags))
+    for outer, inner in reversed(pairs) if is_from_inside else pairs:
+        outer.add(inner)
+    assert len(looks) <= len(dags)
+    with pytest.raises(af.DefinitionError, match="it is, or contains, the DAG"):
+        dags[-1].options(workers=1).add(dags[0].options(workers=2))
 
 
 def test_a_dag_is_no_node_of_itself(dag):

@@ -10,7 +10,7 @@ from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_count, check_list, check_seconds, check_text
 from actorflow.text import text_of
 from actorflow.workflows.dag.node import Node, NodeGroup, NodeKeywords, Results
-from actorflow.workflows.dag.specs import NodeSpec, add_node, check_loop, check_nested, check_task
+from actorflow.workflows.dag.specs import NodeSpecs, add_node, check_loop, check_nested, check_task
 from actorflow.workflows.run import StepInfo
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Dag:
         self.deadline: float | None = None
         self.durable = durable
         self.nodes: list[Node[Any]] = []
-        self._specs: list[NodeSpec] = []
+        self._specs = NodeSpecs()
         self._by_name: dict[str, int] = {}
         self._numbers: dict[str, int] = {}  # of the last node that was named after a task
         self._groups: dict[str, NodeGroup] = {}
@@ -231,6 +231,7 @@ class Dag:
             if args:
                 msg = f"{self.name}.add({work!r}): a DAG takes no arguments; its order is given with after="
                 raise DefinitionError(msg)
+            work._specs.is_nested = True
             return add_node(self, "dag", work, (), options)
         check_task(work, "add")
         work.check(args, {})

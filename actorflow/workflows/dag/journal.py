@@ -211,5 +211,5 @@ def complete(progress: DagProgress, i: int, value: Any, at: float | None) -> Non
 
 
 def misfit(recorded: str, declared: str) -> NonDeterministic:
-    """Return the error of a DAG that is not what it was when a run was recorded."""
+    """Return the error of a DAG with other nodes than when a run of it was recorded."""
     return NonDeterministic(recorded, declared, is_dag=True)

@@ -40,6 +40,16 @@ class NodeSpec:
     until: Callable[[Any], bool] | None = None
 
 
+class NodeSpecs(list[NodeSpec]):
+    """The nodes of a DAG as they were declared; its copies with other options share them.
+
+    Attributes:
+        is_nested: the DAG was added to another one.
+    """
+
+    is_nested = False
+
+
 def check_task(work: Any, verb: str) -> None:
     """Refuse an object that is no task, and options that only a job of a queue has."""
     if not isinstance(work, AnyTask):
@@ -62,7 +72,9 @@ def check_loop(what: str, limit: Any, until: Any) -> None:
 
 
 def check_nested(dag: Dag, nested: Dag) -> None:
-    """Refuse a DAG that contains the one it is added to."""
+    """Refuse a DAG that contains the one it is added to: no other than itself, if that was never added to any."""
+    if not dag._specs.is_nested and nested._specs is not dag._specs:
+        return  # so chains are declared in linear time, from either end
     seen: set[int] = set()
     left: list[Any] = [nested]
     while left:
