@@ -91,6 +91,7 @@ class EventChain(ServiceUnit):
         published: what the handlers have published.
         aside: events to be set aside, with the stage.
         ended: events that were set aside, and are dealt with.
+        is_stored: it has effects to be stored, the offsets at least.
         is_quiet: the event was handled before the replay that is under way: what its handler sends is dropped.
     """
 
@@ -99,6 +100,7 @@ class EventChain(ServiceUnit):
         "ended",
         "entries",
         "is_quiet",
+        "is_stored",
         "loud",
         "offsets",
         "place",
@@ -123,7 +125,7 @@ class EventChain(ServiceUnit):
         self.ended: list[Entry] = []
         self.loud: list[int] = []
         self.tried: Entry | None = None
-        self.is_quiet = False
+        self.is_quiet = self.is_stored = False
         self.rule: HandlerRule | None = None
 
     def note_begin(self) -> None:
@@ -267,17 +269,23 @@ class EventChain(ServiceUnit):
     def succeeded(self, value: Any) -> Any:
         """Put the effects into the open batch, if there are any."""
         box = self.box
-        if self.ran or self.aside or self.ended or self.is_abandoned:
+        if self.ran or self.is_abandoned:
             self.offsets.acquit()
-            if self.ran:
-                return super().succeeded(value)
-            self.effects.state = box.stored
-            return self.submit()
+            self.is_stored = True
+            return super().succeeded(value)
+        if self.aside or self.ended:
+            return self.save()
         self.is_over = True  # there was no handler for any of them
         box.take_over(self)
         box.save_soon()
         box.look_on()
         return CHANGED
+
+    def save(self) -> Any:
+        """Put effects into the open batch that leave the state as it is."""
+        self.is_stored = True
+        self.effects.state = self.box.stored
+        return self.submit()
 
     def failed(self, error: BaseException) -> Any:
         """Undo the chain; handle the events before the failed one again, or set it aside if there are none."""
@@ -296,7 +304,7 @@ class EventChain(ServiceUnit):
         self.begin()
         if not (is_stopping or before or all_of_them > 1):
             self.set_aside(tried or self.entries[0], error)
-            return self.submit()
+            return self.save()
         if not is_stopping and tried is not None:
             box.fate = (tried.row.seq, error)
         elif all_of_them > 1:

@@ -84,6 +84,7 @@ class MemberMailbox(Mailbox):
         self.is_told = False  # an EventsArrived is in the run queue
         self.has_news = False  # there may be more in the log than was read
         self.is_saving = False  # offsets in memory are to be stored soon
+        self.must_save = False  # now
         self.alarm = math.inf  # when an event set aside is looked for
         self.crowd: Outage | None = None  # there is no room for more events set aside
         self.initial: tuple[Any, bytes] | None = None  # the incarnation, and its state before it had a stored one
@@ -157,18 +158,18 @@ class MemberMailbox(Mailbox):
         try:
             self.refresh()
             entries = [] if self.is_paused else self.next_entries()
-            if not entries:
+            if not entries and not self.must_save:
                 self.go_on_with_store()
                 self.set_alarm()
                 return None
             chain = EventChain(self, entries)
-            if self.singles or self.offsets.crashes:
+            if entries and (self.singles or self.offsets.crashes):
                 chain.note_begin()
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(arrived, error)
-        return chain.perform(chain.handle_all)
+        return chain.perform(chain.handle_all) if entries else chain.save()
 
     def next_entries(self) -> list[Entry]:
         """Return the events of the next chain: of the log and of those set aside, in turn."""
@@ -236,7 +237,7 @@ class MemberMailbox(Mailbox):
         """Note the effects of a chain, which are stored."""
         self.offsets = chain.offsets
         self.singles = max(0, self.singles - 1)
-        if not chain.entries[0].number:
+        if chain.entries and not chain.entries[0].number:
             for _ in range(chain.place):
                 self.window.popleft()
         for entry in chain.ended:
@@ -253,8 +254,8 @@ class MemberMailbox(Mailbox):
         if self.crowd is not None and self.parked.count < MOST_PARKED:
             self.crowd.over(logger.warning, "%s: there is room for events to be set aside", self.ref)
             self.crowd = None
-        if chain.ran or chain.aside or chain.ended:
-            self.is_saving = False
+        if chain.is_stored:
+            self.is_saving = self.must_save = False
 
     def finish(self, outcome: Any) -> None:
         """Go on after a commit that was refused; the holder of the baton calls it."""
@@ -309,13 +310,10 @@ class MemberMailbox(Mailbox):
             self.ref._scheduler.call_later(SAVE_SECONDS, self.save_offsets)
 
     def save_offsets(self) -> None:
-        """Store the offsets, unless a commit has done so."""
-        if not self.is_saving or not self.is_owner or self.runtime.is_closed:
-            self.is_saving = False
-            return
-        self.is_saving = False
-        values = {"name": self.name, "owner": self.node, "epoch": self.epoch, "log": self.offsets.text()}
-        self.log.do(f"the offsets of {self.name}", lambda: self.write_soon("events.begin", values))
+        """Have the offsets stored, in turn with all else that the service writes, unless a commit has done so."""
+        if self.is_saving and self.ref._state < ENDING:
+            self.must_save = True
+            self.wake()
 
     # --- other nodes, and the end ------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers.world import World
 from actorflow.testing import LeakCheck, VirtualSystem
+from tests.outcomes.faulty import faults
 from tests.events.log.services import Cashier, Failing, Ledger, Ordered, expected, merged, rows, service
 
 SEEDS = int(os.environ.get("ACTORFLOW_LOG_SEEDS", "30"))
@@ -96,3 +97,58 @@ def run_with_kills(seed):
 def test_each_event_is_handled_once_and_in_order_whatever_process_dies(some):
     with LeakCheck():
         assert sum(run_with_kills(seed) for seed in some) > 0
+
+
+def insist(system, act):
+    """Do it until the store takes it, as a user does who has an id; return how often it may be there."""
+    count = 0
+    while True:
+        try:
+            act()
+            return count + 1
+        except af.OutcomeUnknown:
+            count += 1
+        except af.StoreError:
+            pass
+        system.sleep(1)
+
+
+def run_with_faults(seed):
+    """Publish while commits fail: before they are made, at them and after them; replay in the midst of it."""
+    rng = random.Random(seed)
+    Failing.reset()
+    Failing.poison = {rng.randint(0, EVENTS - 1)}
+    Failing.flaky = {rng.randint(0, EVENTS - 1): rng.randint(1, 2) for _ in range(4)}
+    with VirtualSystem(seed=seed) as system:
+        system.spawn(service(Cashier, "cashier"))
+        system.spawn(service(Ledger, "ledger"))
+        with faults(system, seed) as faulty:
+            for n in range(EVENTS):
+                insist(system, lambda n=n: system.publish(Ordered("abcdef"[n % 6], n)))
+                if rng.random() < 0.2:
+                    system.sleep(rng.choice([0.001, 0.01, 3]))
+                if rng.random() < 0.05:
+                    name = rng.choice(["cashier", "ledger"])
+                    insist(system, lambda name=name: system.event_log.replay(name))
+            system.sleep(30)
+        system.instances = 1
+        assert settled(system, system.store, dead_of(system)), (seed, Failing.poison)
+        paid = [row for row in rows(system.store) if row[3] == "test.paid"]
+        causes = [row[9] for row in paid]
+        ordered = {row[6] for row in rows(system.store) if row[3] == "test.ordered"}
+        assert len(causes) == len(set(causes)), seed  # none was published twice
+        alive = {stored.event.id for stored in system.event_log.dead(limit=1000)}
+        assert set(causes) == ordered - alive, seed
+        return faulty.drawn
+
+
+def dead_of(system):
+    return {stored.event.event.n for stored in system.event_log.dead(limit=1000)}
+
+
+@pytest.mark.parametrize("some", [range(at, min(at + SHARE, SEEDS)) for at in range(0, SEEDS, SHARE)], ids=str)
+def test_each_event_is_handled_once_whatever_becomes_of_commits_and_however_often_it_is_replayed(some):
+    drawn = set()
+    for seed in some:
+        drawn |= run_with_faults(seed)
+    assert drawn == {"before", "at", "after"} or len(some) < SHARE
