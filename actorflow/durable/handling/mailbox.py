@@ -127,6 +127,11 @@ class Mailbox:
         """Whether handlers can run: not so while a guest is gone, whose end is about to be heard of."""
         return True
 
+    @property
+    def wants_to_own(self) -> bool:
+        """Whether this node is to take the actor, if it is free."""
+        return True
+
     def handle(self, find: Callable[[Any], Item | None], arrived: Any) -> Any:
         """Handle a row, a timer that is due, or a message in memory: all go this way.
 

@@ -53,6 +53,7 @@ class Ownership:
         self.runtime = runtime
         self.standbys: dict[str, Mailbox] = {}
         self._of_others: frozenset[str] = frozenset()  # the nodes that have them, as of the last look at all names
+        self._left_free = False  # one was free, and was left to another node
         self._releases: object = None  # how many there were on the store by then
         self._whole_look = float("-inf")  # when to look at all of them in any case; a new name has it done soon
 
@@ -194,9 +195,11 @@ class Ownership:
         releases, rows = store.read(lambda tx: (tx.one("actors.releases"), tx.all("nodes.others", {"id": ""})))
         living = frozenset(row[0] for row in rows if store.members.is_living(row))
         now = self.runtime.scheduler.clock.monotonic()
-        if releases == self._releases and self._of_others <= living and now < self._whole_look:
+        is_same = releases == self._releases and self._of_others <= living
+        if is_same and not self._left_free and now < self._whole_look:
             return
         self._whole_look = now + WHOLE_SECONDS
+        self._left_free = False
         try:
             self._of_others = self._look_at_all(list(self.standbys), living)
         except BaseException:
@@ -214,7 +217,11 @@ class Ownership:
             for name in names[place : place + NAMES]:
                 owner = ownership.get(name)
                 if owner is None or owner == runtime.node or owner not in living:
-                    free.append(name)
+                    box = self.standbys.get(name)
+                    if box is None or box.wants_to_own:
+                        free.append(name)
+                    else:
+                        self._left_free = True
                 else:
                     others.add(owner)
         free.sort()  # all processes lock the rows in one order, so no two wait for each other
@@ -240,6 +247,12 @@ class Ownership:
                 self.runtime.scheduler.post(box.ref, TakeOver(), None)
             else:  # it was stopped meanwhile
                 self._let_go(box)
+
+    def hand_over(self, box: Mailbox) -> None:
+        """Leave an actor to another node, and stand by."""
+        self._release(box.name, box.epoch)
+        self.standbys[box.name] = box
+        self.runtime.housekeeping.start()
 
     def forget(self, box: Mailbox, error: ActorDeadError) -> None:
         """Answer the callers of an actor that ended here, and let other nodes have it."""

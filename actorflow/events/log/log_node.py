@@ -17,6 +17,7 @@ from actorflow.events.event import EventType, encode_event
 from actorflow.events.log.chain import EventChain
 from actorflow.events.log.consumers import Consumer, declare
 from actorflow.events.log.rows import LOCKS, NewEvent, fix_partitions, partition_of, put
+from actorflow.events.log.shares import Shares
 from actorflow.events.log.upkeep import LogUpkeep
 from actorflow.store.codec import check_size
 
@@ -50,6 +51,7 @@ class LogNode:
         self._lock = threading.Lock()
         self._unread = Outage(runtime.scheduler.clock)
         self.upkeep = LogUpkeep(self, keep_events)
+        self.shares = Shares(self)
         self.store.watch(self.look)
         self.do("delayed events", self.upkeep.publish_due)
 
@@ -203,6 +205,7 @@ class LogNode:
                 self._unread.over(logger.warning, "The event log can be read again")
             newest = (row[0] if row is not None else None) or 0
             self.do("delayed events", self.upkeep.look)
+            self.shares.look()
             is_news = newest != self._seen or self.has_locks  # a lower number of another partition may come later
             self._seen = newest
         if is_news:

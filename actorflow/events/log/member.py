@@ -27,6 +27,7 @@ from actorflow.events.log.consumers import begin_offsets
 from actorflow.events.log.entries import DEAD, MOST_PARKED, PARKED, Entry, ParkedEvents
 from actorflow.events.log.offsets import Offsets
 from actorflow.events.log.rows import LogRow, rows_of
+from actorflow.events.log.shares import GRACE_SECONDS
 from actorflow.events.topics import matches
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class MemberMailbox(Mailbox):
         self.must_save = False  # now
         self.alarm = math.inf  # when an event set aside is looked for
         self.crowd: Outage | None = None  # there is no room for more events set aside
+        self.left = math.inf  # when it was handed over to another node
         self.initial: tuple[Any, bytes] | None = None  # the incarnation, and its state before it had a stored one
         self._concerns: dict[str, bool] = {}
         bus_of(root_of(ref))  # its handlers publish by it
@@ -316,6 +318,14 @@ class MemberMailbox(Mailbox):
             self.wake()
 
     # --- other nodes, and the end ------------------------------------------------------------------------------------
+
+    @property
+    def wants_to_own(self) -> bool:
+        """Whether this node is to take the service, if it is free: so that all nodes have about as many members."""
+        shares, consumer = self.log.shares, self.consumer
+        if consumer.members == 1 or len(shares.owned(consumer)) < shares.share_of(consumer, anew=True):
+            return True
+        return self.ref._scheduler.clock.monotonic() - self.left > GRACE_SECONDS
 
     def lost(self, error: Lost) -> Any:
         """Begin anew: another node has the service, or it was reset."""

@@ -11,8 +11,8 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers.world import World
 from actorflow.testing import LeakCheck, VirtualSystem
-from tests.outcomes.faulty import faults
 from tests.events.log.services import Cashier, Failing, Ledger, Ordered, expected, merged, rows, service
+from tests.outcomes.faulty import faults
 
 SEEDS = int(os.environ.get("ACTORFLOW_LOG_SEEDS", "30"))
 SHARE = 6  # seeds of one test
