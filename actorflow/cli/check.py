@@ -36,10 +36,11 @@ REPORT: Final = "report of a replay: "  # begins the line of it, among those tha
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--here", is_flag=True, hidden=True)
 def check(app: str, url: str | None, run: str | None, export: TextIO | None, as_json: bool, here: bool) -> int:
-    """List the actors, services, machines, tasks, workflows, queues and DAGs of an app, and the mistakes in them.
+    """List the actors, services, machines, tasks, workflows, sagas, queues and DAGs of an app, and their mistakes.
 
     Mistakes in the events between services are told, too: events that nobody handles, handlers of events that nobody
-    publishes, circles without an end, and work that nobody undoes after a failure.
+    publishes, circles without an end, and work that nobody undoes after a failure; so are steps of sagas that have no
+    compensation.
 
     With --run or --export, replay a run with the code of today: does it still take the steps that are recorded? That is
     done in fresh processes, each with another PYTHONHASHSEED, clock and random state; no task is run. Calls of clocks,
@@ -101,7 +102,7 @@ def check_app(target: str, as_json: bool) -> int:
     errors += map(str, found)
     rows = [{"kind": kind, "name": name} for kind, name, _ in parts]
     if as_json:
-        findings = [{"kind": one.kind, "event": one.event, "handler": one.handler, "text": one.text} for one in found]
+        findings = [{"kind": one.kind, "subject": one.subject, "place": one.place, "text": one.text} for one in found]
         click.echo(json.dumps({"app": app.name, "adds": rows, "errors": errors, "findings": findings}))
     else:
         show(rows, as_json, f"app {app.name} adds nothing")
@@ -111,17 +112,22 @@ def check_app(target: str, as_json: bool) -> int:
 
 
 def findings_of(app: App, module: str) -> list[Finding]:
-    """Return the mistakes in the events between the services of an app.
+    """Return the mistakes in the events between the services of an app, and in its sagas.
 
     Raises:
         DefinitionError: an annotation of a handler cannot be read.
     """
-    if "actorflow.events.handlers" not in sys.modules:  # it has no services
-        return []
-    from actorflow.app.topology import topology_of
-    from actorflow.events.topology.findings import findings_in
+    found: list[Finding] = []
+    if "actorflow.events.handlers" in sys.modules:  # else it has no services
+        from actorflow.app.topology import topology_of
+        from actorflow.events.topology.findings import findings_in
 
-    return findings_in(topology_of(app, module))
+        found += findings_in(topology_of(app, module))
+    for saga in (one for one in app._declared.workflows.values() if one.is_saga):
+        from actorflow.sagas.outline import findings_in_saga
+
+        found += findings_in_saga(saga)
+    return found
 
 
 def parts_of(app: App, module: str) -> Iterator[tuple[str, str, str]]:
@@ -135,7 +141,7 @@ def parts_of(app: App, module: str) -> Iterator[tuple[str, str, str]]:
     for kind, functions in (("task", declared.tasks), ("workflow", declared.workflows)):
         for name, one in functions.items():
             modules[one.function.__module__] = None
-            yield kind, name, ""
+            yield ("saga" if getattr(one, "is_saga", False) else kind), name, ""
     for name in declared.queues:
         yield "queue", name, ""
     if "actorflow.workflows.dag.definition" in sys.modules:

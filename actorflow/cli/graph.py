@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorflow.events.topology.flowchart import Flowchart
     from actorflow.events.topology.topology import Topology
     from actorflow.machine.definition.chart import Chart
+    from actorflow.workflows.workflow import AnyWorkflow
 
 FORMATS = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv"), "svg": (".svg",)}
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".ps", ".eps"}
@@ -41,16 +42,17 @@ class Drawable(Protocol):
         ...
 
 
-@click.command(short_help="Draw an app's services and their events, or a state machine.", options_metavar="[OPTIONS]")
+@click.command(short_help="Draw an app's services, events and sagas, or a state machine.", options_metavar="[OPTIONS]")
 @click.argument("target", metavar="MODULE:ATTRIBUTE|FILE")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By default the output's, or mermaid.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 def graph(target: str, form: str | None, output: Path | None) -> None:
-    """Draw the services of an app with the events between them, or a state machine.
+    """Draw the services of an app with the events between them, and its sagas, or a state machine.
 
-    The target is an App, a Service class, a StateMachine class or a Chart in a module that can be imported from here,
-    or a FILE. Events are read from the annotations of handlers, and from calls of publish and subscribe in the source;
-    nothing is run. A FILE ends in .json (the form of `chart.to_dict()`) or in .scxml. The format svg needs Graphviz.
+    The target is an App, a Service class, a saga, a StateMachine class or a Chart in a module that can be imported from
+    here, or a FILE. Events are read from the annotations of handlers, and from calls of publish and subscribe in the
+    source; the steps of a saga from the calls of tasks in its code. Nothing is run. A FILE ends in .json (the form of
+    `chart.to_dict()`) or in .scxml. The format svg needs Graphviz.
 
     \b
     Examples:
@@ -93,7 +95,7 @@ def _drawable(target: str) -> Drawable:
 
     import_from_here()
     as_wanted: Callable[[Any], Drawable | None] = partial(_as_drawable, target)
-    wanted = "an af.App, an af.Service, an af.StateMachine or a Chart"
+    wanted = "an af.App, an af.Service, a saga, an af.StateMachine or a Chart"
     return find(target, as_wanted, "target", wanted, "shop.orders:Order")
 
 
@@ -111,6 +113,10 @@ def _as_drawable(target: str, value: Any) -> Drawable | None:
         from actorflow.events.topology.topology import Topology
 
         return _of_services(Topology([value]), value.__name__)
+    if getattr(type(value), "is_saga", False):
+        from actorflow.events.topology.flowchart import Flowchart
+
+        return _add_saga(Flowchart(value.function.__name__), value)
     return value if isinstance(value, Chart) else None
 
 
@@ -118,10 +124,21 @@ def _of_app(app: App, module: str) -> Flowchart:
     from actorflow.app.topology import topology_of
 
     topology = topology_of(app, module)
-    if not topology.services:
+    sagas = [one for one in app._declared.workflows.values() if one.is_saga]
+    if not topology.services and not sagas:
         cure = f"draw a machine by its class, such as actorflow graph {module}:Order"
-        raise DefinitionError(f"app {app.name} has no services, so there is nothing to draw: {cure}")
-    return _of_services(topology, app.name)
+        raise DefinitionError(f"app {app.name} has no services and no sagas, so there is nothing to draw: {cure}")
+    chart = _of_services(topology, app.name)
+    for saga in sagas:
+        _add_saga(chart, saga)
+    return chart
+
+
+def _add_saga(chart: Flowchart, saga: AnyWorkflow) -> Flowchart:
+    from actorflow.sagas.outline import draw_saga
+
+    draw_saga(saga, chart)
+    return chart
 
 
 def _of_services(topology: Topology, name: str) -> Flowchart:

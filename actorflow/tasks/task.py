@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
 
 from actorflow.core.actors.traits import check_type
 from actorflow.core.importable import module_of
@@ -76,6 +76,7 @@ class AnyTask:
         raises: classes of errors that come back as themselves, as the cause of a JobFailed.
         idempotent: to run it again under its key does nothing more, and returns the same.
         compensation: undoes it in a saga.
+        undo: False: there is nothing to undo, so that it needs no compensation.
         is_async: it is an `async def` function.
     """
 
@@ -89,6 +90,7 @@ class AnyTask:
         cpu: bool = False,
         raises: Raises = (),
         idempotent: bool = False,
+        undo: Literal[False] | None = None,
     ) -> None:
         check_named(function, name)
         check_type("retry", retry, Retry | None)
@@ -96,6 +98,9 @@ class AnyTask:
             check_seconds("timeout", timeout, zero=False)
         check_type("cpu", cpu, bool)
         check_type("idempotent", idempotent, bool)
+        if undo is not None and undo is not False:
+            msg = f"{function.__qualname__}: undo={text_of(undo)}: declare its undo by @task.compensate, or say False"
+            raise DefinitionError(msg)
         self.function = function
         self.name = name if name is not None else f"{module_of(function)}.{function.__qualname__}"
         check_text("name", self.name)
@@ -103,6 +108,7 @@ class AnyTask:
         self.timeout = timeout
         self.cpu = cpu
         self.idempotent = idempotent
+        self.undo = undo
         self.compensation: Compensation | None = None
         self.raises = check_raises(raises)
         self.is_async = inspect.iscoroutinefunction(function)
@@ -277,6 +283,9 @@ def declare_compensation(step: Any, undo: Any, options: dict[str, Any]) -> Any:
     Raises:
         DefinitionError: it does not fit, or the step has a compensation.
     """
+    if getattr(step, "undo", None) is False:
+        msg = f"{step.name} says undo=False, that there is nothing to undo: leave that out, or the compensation"
+        raise DefinitionError(msg)
     if undo is None:
         return lambda function: declare_compensation(step, function, options)
     given = {key: one for key, one in options.items() if one is not None and one != ()}
@@ -331,6 +340,7 @@ def task(
     cpu: bool = False,
     raises: Raises = (),
     idempotent: bool = False,
+    undo: Literal[False] | None = None,
 ) -> TaskMaker: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task, which queues and workflows run. Called directly, it is still the plain function.
@@ -345,6 +355,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             builtin ones and those named here come back as themselves, as the cause of a JobFailed.
         idempotent: to run it again under its key, `af.current().key`, does nothing more, and returns the same: a saga
             may do so to learn the result of a step that may have acted.
+        undo: False says that there is nothing to undo in a saga, since it only reads: `actorflow check` misses no
+            compensation.
 
     >>> @task(retry=Retry(3), timeout=20)
     ... def double(n: int) -> int:

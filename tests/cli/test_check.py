@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import actorflow.events.event
+import actorflow.tasks.task
 from actorflow.cli import check, main
 
 SHOP = '''
@@ -194,7 +195,16 @@ class Mail(af.Service):
     @af.on(Paid)
     def send(self, event: Paid) -> None: ...
 
+@af.task
+def seat(name: str) -> None: ...
+
+@af.saga
+def trip(name: str) -> None:
+    seat(name)
+    seat(name)
+
 sound = af.App("shop").add(Payments, Mail)
+travel = af.App("travel").add(trip)
 lossy = af.App("shop").add(Payments)
 """
 
@@ -203,7 +213,8 @@ lossy = af.App("shop").add(Payments)
 def services(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.delitem(sys.modules, "checked_services", raising=False)
+    monkeypatch.setattr(actorflow.tasks.task, "TASKS", {})
     monkeypatch.setattr(actorflow.events.event, "DECLARED_EVENTS", {})
     (tmp_path / "checked_services.py").write_text(SERVICES)
     return "checked_services"
@@ -220,10 +231,18 @@ def test_an_event_that_nobody_handles_is_exit_code_1(services):
         "nobody handles event orders.paid, which Payments.charge publishes" in run(f"{services}:lossy", code=1).stderr
     )
     found = json.loads(run(f"{services}:lossy", "--json", code=1).stdout)
-    assert [(one["kind"], one["event"], one["handler"]) for one in found["findings"]] == [
+    assert [(one["kind"], one["subject"], one["place"]) for one in found["findings"]] == [
         ("unhandled", "orders.paid", "")
     ]
     assert found["errors"] == [one["text"] for one in found["findings"]]
+
+
+def test_a_step_of_a_saga_without_a_compensation_is_exit_code_1(services):
+    found = json.loads(run(f"{services}:travel", "--json", code=1).stdout)
+    assert found["adds"] == [{"kind": "saga", "name": f"{services}.trip"}]
+    assert [(one["kind"], one["subject"], one["place"]) for one in found["findings"]] == [
+        ("uncompensated", f"{services}.seat", f"{services}.trip")
+    ]
 
 
 def test_a_handler_whose_annotation_names_nothing_is_exit_code_1(services, tmp_path):

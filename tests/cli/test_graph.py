@@ -152,7 +152,7 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
         ("shop", "'shop' names no target: give module:attribute, such as shop.orders:Order"),
         ("LAMP:lamp", "did you mean 'Lamp'?"),
         ("LAMP:xyz", "its targets are Lamp, by_hand"),
-        ("LAMP:number", "is of type int, not an af.App, an af.Service, an af.StateMachine or a Chart"),
+        ("LAMP:number", "is of type int, not an af.App, an af.Service, a saga, an af.StateMachine or a Chart"),
         ("LAMP:Abstract", "it has no states"),
         ("nowhere:Lamp", "no module named 'nowhere' here"),
         ("LAMP.py:Lamp", "is a file: name the module instead"),
@@ -207,7 +207,18 @@ CHOREOGRAPHED = """
         @af.on(Placed)
         def charge(self, event: Placed) -> Paid: ...
 
+    @af.task
+    def seat(name: str) -> str: ...
+
+    @seat.compensate
+    def free(seat: str) -> None: ...
+
+    @af.saga
+    def trip(name: str) -> None:
+        seat(name)
+
     app = af.App("shop").add(Payments)
+    travel = af.App("travel").add(trip)
     empty = af.App("empty")
 
     @app.main
@@ -217,10 +228,12 @@ CHOREOGRAPHED = """
 
 
 @pytest.fixture
-def shop(lamp, tmp_path, monkeypatch):
+def shop(tmp_path, monkeypatch):
     """Write a module with an app of services, and return its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     monkeypatch.setattr(actorflow.events.event, "DECLARED_EVENTS", {})
-    name = f"{lamp}_shop"
+    name = f"shop_{next(NUMBERS)}"
     (tmp_path / f"{name}.py").write_text(textwrap.dedent(CHOREOGRAPHED))
     return name
 
@@ -243,6 +256,13 @@ def test_a_service_is_drawn_alone(shop):
 def test_an_app_is_drawn_as_svg(shop, tmp_path):
     assert graph(f"{shop}:app", "-o", "shop.svg").exit_code == 0
     assert "orders.paid" in (tmp_path / "shop.svg").read_text()
+
+
+@pytest.mark.parametrize("target", ["travel", "trip"])
+def test_a_saga_is_drawn_alone_or_with_its_app(shop, target):
+    text = graph(f"{shop}:{target}").stdout
+    for one in ('["saga trip"]', '["seat"]', '(["free"])', "undone by"):
+        assert one in text
 
 
 def test_an_app_without_services_is_refused_with_the_cure(shop):

@@ -14,18 +14,18 @@ from actorflow.events.topology.undo import uncompensated
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A mistake in a topology.
+    """A mistake in a topology, or in a saga.
 
     Attributes:
         kind: "unhandled", "unfed", "endless" or "uncompensated".
-        event: the name of the event concerned; of a handler for a pattern, the pattern.
-        handler: the handler concerned, such as "Payments.charge"; empty: none is.
+        subject: the name of the event concerned; of a handler for a pattern the pattern, in a saga the step.
+        place: the handler concerned, such as "Payments.charge", or the saga; empty: none is.
         text: the mistake and its cure.
     """
 
     kind: str
-    event: str
-    handler: str
+    subject: str
+    place: str
     text: str
 
     def __str__(self) -> str:

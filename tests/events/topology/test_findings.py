@@ -108,7 +108,7 @@ SHOP = (Stock, Payments, Shipping, Orders)
 
 
 def found(*services: type[Any], sites: CallSites | None = None) -> list[tuple[str, str, str]]:
-    return [(one.kind, one.event, one.handler) for one in findings_in(Topology(services, sites))]
+    return [(one.kind, one.subject, one.place) for one in findings_in(Topology(services, sites))]
 
 
 def texts(*services: type[Any]) -> str:
