@@ -116,7 +116,8 @@ def _as_drawable(target: str, value: Any) -> Drawable | None:
     if getattr(type(value), "is_saga", False):
         from actorflow.events.topology.flowchart import Flowchart
 
-        return _add_saga(Flowchart(value.function.__name__), value)
+        saga: Any = value
+        return _add_saga(Flowchart(saga.function.__name__), saga)
     return value if isinstance(value, Chart) else None
 
 

@@ -1,4 +1,4 @@
-"""Outline: the steps that the code of a saga names, read from its source; for its picture, and for checks."""
+"""Outline: the steps of a saga, declared or read from the source of its code; for its picture, and for checks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.events.topology.call_sites import called_name, named
 from actorflow.events.topology.findings import Finding
 from actorflow.sagas.calls import pivot, undo
+from actorflow.sagas.declared import Saga
 from actorflow.tasks.task import AnyTask
 
 if TYPE_CHECKING:
@@ -24,18 +25,22 @@ BEGINS: Final = frozenset({"submit", "map", "options"})  # methods of a task tha
 
 @dataclass(slots=True)
 class OutlinedStep:
-    """A call of a task in the code of a saga.
+    """A call of a task in the code of a saga, or a part of a declared one.
 
     Attributes:
-        task: the task.
-        line: of the call, in the file.
+        name: of its function, or of the part.
+        task: the task; None: it gathers the results of others.
+        before: the numbers of the steps that come first.
+        place: the file and line of the call; empty for a declared saga.
         is_after_pivot: the saga only goes forward by then.
-        is_last: no step comes behind it, or the pivot does: its failure is the only one that matters to it.
+        is_last: nothing can fail behind it, or beside it.
         has_undo: `af.undo(...)` stands behind it.
     """
 
-    task: AnyTask
-    line: int
+    name: str
+    task: AnyTask | None
+    before: tuple[int, ...] = ()
+    place: str = ""
     is_after_pivot: bool = False
     is_last: bool = False
     has_undo: bool = False
@@ -43,14 +48,32 @@ class OutlinedStep:
     @property
     def compensation(self) -> Compensation | None:
         """The task that undoes it."""
-        return self.task.compensation
+        return None if self.task is None else self.task.compensation
 
 
 def outline_of(saga: AnyWorkflow) -> list[OutlinedStep]:
-    """Return the calls of tasks in the code of a saga, in the order of its source; none if that cannot be read.
+    """Return the steps of a saga: those of a declared one, or the calls of tasks in its code, as its source has them.
 
-    Calls in functions that the code calls are not seen.
+    Calls in functions that the code calls are not seen; of code whose source cannot be read there are none.
     """
+    return outline_of_parts(saga) if isinstance(saga, Saga) else outline_of_code(saga)
+
+
+def outline_of_parts(saga: Saga) -> list[OutlinedStep]:
+    """Return the steps of a declared saga."""
+    steps: list[OutlinedStep] = []
+    earlier: list[set[int]] = []  # of each step all that come first
+    for number, part in enumerate(saga.parts):
+        before = tuple(sorted(part.before)) if saga.is_of_dag else tuple(range(max(0, number - 1), number))
+        earlier.append(set(before).union(*(earlier[one] for one in before if one < number)))
+        steps.append(OutlinedStep(part.name, part.task, before))
+    for step, first in zip(steps, earlier, strict=True):
+        step.is_last = len(first) == len(steps) - 1
+    return steps
+
+
+def outline_of_code(saga: AnyWorkflow) -> list[OutlinedStep]:
+    """Return the calls of tasks in the code of a saga, in the order in which they end."""
     function = inspect.unwrap(saga.function)
     try:
         lines, first = inspect.getsourcelines(function)
@@ -69,7 +92,9 @@ def outline_of(saga: AnyWorkflow) -> list[OutlinedStep]:
             if steps:
                 steps[-1].is_last = True
         elif (task := task_of(call, names)) is not None:
-            steps.append(OutlinedStep(task, first + call.lineno - 1, has_pivoted))
+            before = (len(steps) - 1,) if steps else ()
+            place = f"{inspect.getsourcefile(function)}:{first + call.lineno - 1}"
+            steps.append(OutlinedStep(task.function.__name__, task, before, place, has_pivoted))
     if steps:
         steps[-1].is_last = True
     return steps
@@ -110,34 +135,33 @@ def task_of(call: ast.Call, names: dict[str, Any]) -> AnyTask | None:
 
 
 def findings_in_saga(saga: AnyWorkflow) -> Iterator[Finding]:
-    """Yield the steps of a saga that lack a compensation: what they do stays, if the saga fails behind them."""
+    """Yield the steps of a saga that lack a compensation: their work stays, if the saga fails behind them."""
     told: set[str] = set()
     for step in outline_of(saga):
         task = step.task
-        is_safe = step.is_last or step.is_after_pivot or step.has_undo or task.compensation or task.undo is False
-        if not is_safe and task.name not in told:
+        if task is None or task.name in told or task.compensation is not None or task.undo is False:
+            continue
+        if not (step.is_last or step.is_after_pivot or step.has_undo):
             told.add(task.name)
-            file = inspect.getsourcefile(inspect.unwrap(saga.function))
-            name = task.function.__name__
+            cure = f"@{step.name}.compensate" if step.place else "step(action, undo)"
             text = (
-                f"{file}:{step.line}: step {task.name} of saga {saga.name} has no compensation, and what it does stays "
-                f"if the saga fails behind it: declare one, @{name}.compensate, or say that there is nothing to undo, "
-                "@af.task(undo=False)"
+                f"{step.place}{': ' if step.place else ''}step {task.name} of saga {saga.name} has no compensation, so "
+                f"its work stays if the saga fails behind it: declare one, {cure}, or say that there is nothing to "
+                "undo, @af.task(undo=False)"
             )
             yield Finding("uncompensated", task.name, saga.name, text)
 
 
 def draw_saga(saga: AnyWorkflow, chart: Flowchart) -> None:
     """Add a saga to a flowchart: its steps in a frame, each with the task that undoes it."""
-    frame = chart.frame(f"saga {saga.name}", f"saga {saga.function.__name__}")
-    last: str | None = None
-    was_after = False
-    for number, step in enumerate(outline_of(saga)):
-        box = chart.box(f"{frame}: {number}", step.task.function.__name__, "step", frame)
-        if last is not None:
-            chart.arrow(last, box, "pivot" if step.is_after_pivot and not was_after else "")
-        last, was_after = box, step.is_after_pivot
-        compensation = step.compensation
-        if compensation is not None and not step.is_after_pivot:
-            undone = chart.box(f"{box} undo", compensation.task.function.__name__, "undo", frame)
+    name = saga.name if isinstance(saga, Saga) else saga.function.__name__
+    frame = chart.frame(f"saga {saga.name}", f"saga {name}")
+    steps = outline_of(saga)
+    boxes = [chart.box(f"{frame}: {number}", step.name, "step", frame) for number, step in enumerate(steps)]
+    for step, box in zip(steps, boxes, strict=True):
+        for one in step.before:
+            is_pivot = step.is_after_pivot and not steps[one].is_after_pivot
+            chart.arrow(boxes[one], box, "pivot" if is_pivot else "")
+        if step.compensation is not None and not step.is_after_pivot:
+            undone = chart.box(f"{box} undo", step.compensation.task.function.__name__, "undo", frame)
             chart.arrow(box, undone, "undone by", is_dotted=True)

@@ -1,4 +1,4 @@
-"""The steps that the code of a saga names: in the order of its source, with their compensations and the pivot."""
+"""The steps of a saga: declared ones, and those that its code names, with their compensations and the pivot."""
 
 from __future__ import annotations
 
@@ -132,8 +132,55 @@ def test_a_saga_is_drawn_with_its_compensations_and_the_pivot():
     draw_saga(sound, chart)
     text = chart.mermaid()
     assert 'subgraph f0["saga sound"]' in text
-    for box in ('n0["price"]', 'n1["hotel"]', 'n2(["free_hotel"])', 'n3["seat"]', 'n4(["free_seat"])', 'n5["charge"]'):
+    for box in ('n0["price"]', 'n1["hotel"]', 'n2["seat"]', 'n3["charge"]', 'n6(["free_hotel"])'):
         assert box in text
-    assert 'n5 -->|"pivot"| n6' in text
-    assert 'n1 -.->|"undone by"| n2' in text
+    assert 'n3 -->|"pivot"| n4' in text
+    assert 'n1 -.->|"undone by"| n6' in text
     assert text.count("undone by") == 2
+
+
+# --- declared sagas --------------------------------------------------------------------------------------------------
+
+
+def give(name: str) -> str:
+    return name
+
+
+def take(result: str) -> None: ...
+
+
+def test_a_declared_saga_has_its_steps_in_a_row():
+    saga = af.Saga("outline.row").step(give, take).step(seat, name="second").step(give, name="third")
+    assert [(step.name, step.before, step.is_last) for step in outline_of(saga)] == [
+        ("give", (), False),
+        ("second", (0,), False),
+        ("third", (1,), True),
+    ]
+    assert [*findings_in_saga(saga)] == []
+    chart = Flowchart("row")
+    draw_saga(saga, chart)
+    for text in ('"saga outline.row"', '(["take"])', "n0 --> n1", "n1 --> n2", '(["free_seat"])'):
+        assert text in chart.mermaid()
+
+
+def test_a_declared_step_without_an_undo_is_found():
+    saga = af.Saga("outline.bare").step(give).step(price, name="second").step(give, name="third")
+    found = [*findings_in_saga(saga)]
+    assert [(one.subject, one.place) for one in found] == [("outline.bare.give", "outline.bare")]
+    assert "declare one, step(action, undo)" in found[0].text
+
+
+def test_in_a_saga_of_a_dag_only_a_node_behind_all_others_needs_no_undo():
+    dag = af.Dag("outline.dag")
+    first, second = dag.add(charge, "a", name="first"), dag.add(hotel, "b", name="second")
+    both = dag.add(mail, first, name="both", after=[second])
+    saga = af.Saga.of(dag)
+    assert [(step.name, step.before, step.is_last) for step in outline_of(saga)] == [
+        ("first", (), False),
+        ("second", (), False),
+        ("both", (0, 1), True),
+    ]
+    assert [one.subject for one in findings_in_saga(saga)] == [charge.name]
+    dag.add(mail, both, name="end")
+    dag.add(mail, both, name="other end")
+    assert not any(step.is_last for step in outline_of(af.Saga.of(dag)))
