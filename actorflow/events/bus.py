@@ -203,7 +203,8 @@ class EventBus:
         number = next(self._ids)
         correlation, causation = (number, None) if cause is None else (cause.correlation, cause.id)
         envelope = Envelope(number, source or self.name, self._time(), key, correlation, causation, event)
-        self._send(envelope, delay)
+        if self.keep is None or not self.keep(envelope, delay):
+            self._send(envelope, delay)
 
     def _path_of(self, ref: ActorRef[Any] | None) -> str:
         """Return the source of an event; the path of the last publisher is kept, as it takes a while to make."""

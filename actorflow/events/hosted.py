@@ -8,7 +8,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Terminated
-from actorflow.errors import DefinitionError
+from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.events.bus import EventBus, bus_of, check_delay
 from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.event import EventType, text_key
@@ -61,12 +61,21 @@ class EventGateway(Actor):
     def on_receive(self, message: Any) -> None:
         """Publish an event, or have a service get events until it ends."""
         if isinstance(message, Publication):
-            self.bus.publish_for(message.source, message.cause, message.event, message.key, message.delay)
+            self._publish(message)
         elif isinstance(message, ServiceUp):
             self.ctx.watch(message.ref)
             self.bus.add(message.ref)
         elif isinstance(message, Terminated):
             self.bus.drop(message.ref)
+
+    def _publish(self, publication: Publication) -> None:
+        """Publish an event; if the store does not take it, it is a dead letter, and the next one is published."""
+        event = publication.event
+        try:
+            self.bus.publish_for(publication.source, publication.cause, event, publication.key, publication.delay)
+        except ActorflowError as error:
+            reason, ref = error, self._actor_ref
+            ref._scheduler.post_work(lambda: ref._scheduler.events.dead_letter(ref, event, None, reason))
 
 
 class HostedBus:
