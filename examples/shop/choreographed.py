@@ -1,0 +1,45 @@
+"""The shop as a choreography: each service hears what has happened, and publishes what it has done. Nobody coordinates.
+
+    actorflow run examples.shop.choreographed:app               500 orders, with misfortunes of all kinds
+    actorflow run examples.shop.choreographed:app --log FILE    the orders of a log, and what befell them
+    actorflow run examples.shop.choreographed:app --chaos 10    kill the whole process so often, and restart services
+    actorflow graph examples.shop.choreographed:app             who publishes what, and who hears it
+
+The services keep their books in the store, and the events are its log: with `actorflow run --store sqlite:///shop.db`
+the shop goes on where it was after a kill -9. A package that cannot be delivered is undone by events, too: the stock
+takes its items back, and the customers get their money back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import actorflow as af
+
+from .customers import Customers
+from .day import Settings, milestones, play
+from .events import OrderPlaced
+from .services import SERVICES
+
+BATCH = 100
+
+app = af.App("shop", settings=Settings, system=af.Settings(intensity=1000))  # chaos ends them often
+for name, service in {**SERVICES, "customers": Customers}.items():
+    app.add(af.child(service).options(name=name, durable=True))
+
+
+@app.main
+def main(system: af.ActorSystem, settings: Settings) -> int:
+    """Have a day pass; the exit code says whether all is well at its end."""
+    return play(system, settings, f"{__name__}:app", follow)
+
+
+def follow(system: af.ActorSystem, orders: Sequence[OrderPlaced]) -> Iterator[int]:
+    """Place the orders, and say now and then how many of them are over."""
+    customers = system.find(f"/{system.name}/customers", Customers)
+    assert customers is not None
+    placed = customers.call(Customers.order, 0, []).get()
+    while placed < len(orders):
+        placed = customers.call(Customers.order, placed, orders[placed : placed + BATCH]).get()
+    for number in milestones(len(orders)):
+        yield customers.call(Customers.wait, number).get()
