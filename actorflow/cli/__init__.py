@@ -2,8 +2,8 @@
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them: `run`,
-`check`, `graph`, `scxml`, `queue`, `runs`, `sagas`, `store` with `actors` (and their mail) and `dead`, `wf`. All use
-`output` (tables for people, JSON for programs) and `progress` (a bar).
+`check`, `graph`, `scxml`, `queue`, `runs`, `sagas`, `events`, `store` with `actors` (and their mail) and `dead`, `wf`.
+All use `output` (tables for people, JSON for programs) and `progress` (a bar).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ COMMANDS = {
     "queue": "actorflow.cli.queue:queue",
     "runs": "actorflow.cli.runs:runs",
     "sagas": "actorflow.cli.sagas:sagas",
+    "events": "actorflow.cli.events:events",
     "check": "actorflow.cli.check:check",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",

@@ -3,5 +3,5 @@
 In the order to read them: `call_sites` (the events that code publishes and subscribes to by calls), `topology`
 (services, their handlers and all events), `undo` (work that a failure leaves behind), `findings` (all mistakes in it),
 `flowchart` (boxes and arrows as text for Mermaid and Graphviz), `pictures` (a topology as a flowchart), `sequence`
-(events as a sequence diagram), `recording` (those of a running system).
+(events as a sequence diagram), `recording` (those of a running system), `conversation` (those of the event log).
 """
