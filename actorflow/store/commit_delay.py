@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_SECONDS: Final = 0.001
 COMMITS: Final = 4  # times a commit, for which it is waited at most: the threads come back one by one
+RAREST: Final = 64  # shared commits to one wait, where waits are in vain
 STALE_SECONDS: Final = 0.002  # after which those that have not come back are not expected any more
 
 
@@ -34,6 +35,8 @@ class CommitDelay:
         self.expected = 0
         self._told = self._longest = 0.0
         self._is_waiting = False
+        self._vain = 1  # shared commits to one wait: twice as many after each wait in which nobody came
+        self._left = 0  # shared commits until the next wait
         self._bell = threading.Lock()  # free: all are there
         self._bell.acquire()
 
@@ -53,6 +56,9 @@ class CommitDelay:
         threads = sum([work.is_awaited for work in done])
         if threads < 2 or not any(work.durability == "power" for work in done):
             return
+        if self._left:
+            self._left -= 1
+            return
         self.expected = threads + waiting
         self._told = SystemClock.monotonic()
 
@@ -68,8 +74,11 @@ class CommitDelay:
         """Wait until so much work waits as is expected, not for long; the thread that is about to commit calls it."""
         if SystemClock.monotonic() - self._told < STALE_SECONDS and not in_virtual_time():
             self._is_waiting = True
-            if len(works) < self.expected:  # else the last one came before it could ring
+            before = len(works)
+            if before < self.expected:  # else the last one came before it could ring
                 self._bell.acquire(timeout=self._longest)
+                self._vain = 1 if len(works) > before else min(2 * self._vain, RAREST)
+                self._left = self._vain - 1
             self._is_waiting = False
         self.expected = 0
         self._bell.acquire(blocking=False)  # rung too late

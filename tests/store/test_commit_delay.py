@@ -6,6 +6,7 @@ import pytest
 
 from actorflow.core.futures.future import patient
 from actorflow.store import commit_delay
+from actorflow.store.commit_delay import CommitDelay
 from actorflow.store.group_commit import Commits
 from actorflow.store.pending_writes import PendingWrite
 from actorflow.store.store import open_store
@@ -117,6 +118,34 @@ def test_work_that_nobody_waits_for_has_no_later_commit_wait(store):
     for future in store.submit_each([adding(name) for name in "abc"]):
         future.get(timeout=100)
     assert store._commits._delay.expected == 0
+
+
+class Growing:
+    """Work to which more comes whenever somebody looks."""
+
+    size = 0
+
+    def __len__(self):
+        self.size += 1
+        return self.size
+
+
+def test_waits_in_vain_become_rare_until_one_is_not(monkeypatch):
+    monkeypatch.setattr(commit_delay, "STALE_SECONDS", 1000.0)
+    delay = CommitDelay()
+    told = PendingWrite(adding("told"), "power", patient(None), is_awaited=True)
+
+    def waits(works):
+        delay.tell([told] * 1000, 0)
+        if not delay.expected:
+            return False
+        delay.wait(works)
+        return True
+
+    assert sum(waits(["alone"]) for _ in range(1000)) < 25
+    while not waits(Growing()):
+        pass
+    assert all(waits(Growing()) for _ in range(10))
 
 
 def test_an_interrupted_wait_leaves_the_writer_to_others(store, monkeypatch):

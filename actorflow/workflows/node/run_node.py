@@ -190,11 +190,15 @@ class RunNode:
         """Have a runner run the attempts that wait; any thread may ask."""
         places = self.places
         places.is_called = not self.scheduler.is_virtual  # there, each attempt has a runner of its own
-        runner = places.take()
-        if runner is not None:
-            self.scheduler.post(runner, LOOK, None)
-        else:
-            self.scheduler.post(self.runners, Call("begin_waiting", (), {}), None)
+        try:
+            runner = places.take()
+            if runner is not None:
+                self.scheduler.post(runner, LOOK, None)
+            else:
+                self.scheduler.post(self.runners, Call("begin_waiting", (), {}), None)
+        except BaseException:  # a signal: the next attempt calls one
+            places.is_called = False
+            raise
 
     def cancel_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt see that it is cancelled, and ended if it goes on all the same; any thread may ask."""
