@@ -14,7 +14,7 @@ from actorflow.core.actors.function_actor import FunctionActor, calling
 from actorflow.core.actors.traits import check_type
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.messages.events import Subscription
-from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.running.children import system_actor
 from actorflow.core.system import default_system
@@ -136,6 +136,7 @@ class EventBus:
         Raises:
             DefinitionError: `wanted` is none of these, or `to` is no ref and no function.
         """
+        check_effect("subscribe()")
         if self._closed or self.scheduler.closed:
             raise self._over()
         receiver = receiver_of(self._root, EventFilter.of(wanted), to, self._watch, self._capacity)

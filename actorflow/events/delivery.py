@@ -69,8 +69,13 @@ async def run_awaited(ref: ActorRef[Any], rule: HandlerRule, awaited: Any) -> No
 async def publish_awaited(ref: ActorRef[Any], rule: HandlerRule, result: Any) -> None:
     """Publish the result of an async handler."""
     if rule.many and hasattr(type(result), "__aiter__"):
-        async for event in result:
-            publish_one(ref, rule, event)
+        try:
+            async for event in result:
+                publish_one(ref, rule, event)
+        except BaseException:
+            if hasattr(result, "aclose"):  # the generator waits at its `yield`, if the publication failed
+                await result.aclose()
+            raise
     elif result is not None:
         publish_result(ref, rule, result)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.traits import Traits
 from actorflow.core.log import logger
+from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.ref import ActorRef
-from actorflow.errors import DefinitionError, Stopping
+from actorflow.errors import DefinitionError, Stopping, is_a
 from actorflow.events.envelope import handled_envelope
 from actorflow.text import plural, text_of
 
@@ -77,10 +78,10 @@ class Subscriber(Actor):
         try:
             if self.filter.predicate is None or self.filter.predicate(message):
                 self.function(handled_envelope() if self.filter.gives_envelopes else message)
-        except (KeyboardInterrupt, Stopping):
-            raise
-        except BaseException as error:  # noqa: BLE001 - a SystemExit is no business of the others
-            self._report(message, error)
+        except BaseException as error:
+            if is_a(error, KeyboardInterrupt) or (is_a(error, Stopping) and must_stop(self._actor_ref)):
+                raise
+            self._report(message, error)  # a SystemExit, too: it is no business of the others
         finally:
             watch.end(self)
 
@@ -99,19 +100,27 @@ class AsyncSubscriber(Subscriber, loop=True):
 
     async def on_receive(self, message: Any) -> None:
         """Await the function, for its seconds at most."""
-        seconds = self.watch.seconds
+        watch, seconds = self.watch, self.watch.seconds
         bound = asyncio.timeout(seconds)
+        watch.begin(self, message, slack=seconds)  # it may block the loop, so that nothing cancels it
         try:
             if self.filter.predicate is None or self.filter.predicate(message):
                 async with bound:
                     await self.function(handled_envelope() if self.filter.gives_envelopes else message)
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            raise
-        except TimeoutError as error:
-            late = TimeoutError(f"it took more than {plural(seconds, 'second')}, and was cancelled")
-            self._report(message, late if bound.expired() else error)
-        except BaseException as error:  # noqa: BLE001 - as above
+        except BaseException as error:
+            if is_a(error, KeyboardInterrupt, GeneratorExit) or is_being_cancelled():
+                raise
+            if is_a(error, TimeoutError) and bound.expired():
+                error = TimeoutError(f"it took more than {plural(seconds, 'second')}, and was cancelled")
             self._report(message, error)
+        finally:
+            watch.end(self)
+
+
+def is_being_cancelled() -> bool:
+    """Say whether the handler that runs here on the asyncio loop is to end; a task that it awaits may end by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class SlowWatch:
@@ -126,13 +135,13 @@ class SlowWatch:
     def __init__(self, scheduler: Scheduler, seconds: float) -> None:
         self.seconds = seconds
         self._scheduler = scheduler
-        self._running: dict[Subscriber, tuple[float, object]] = {}
+        self._running: dict[Subscriber, tuple[float, float, object]] = {}
         self._reported: set[Subscriber] = set()
         self._is_looking = False
 
-    def begin(self, subscriber: Subscriber, event: object) -> None:
-        """Note that a function begins."""
-        self._running[subscriber] = (self._scheduler.clock.monotonic(), event)
+    def begin(self, subscriber: Subscriber, event: object, slack: float = 0.0) -> None:
+        """Note that a function begins, which has so many seconds more than others."""
+        self._running[subscriber] = (self._scheduler.clock.monotonic(), slack, event)
         if not self._is_looking:
             self._is_looking = True
             self._scheduler.post_work(self._look_later)
@@ -149,9 +158,10 @@ class SlowWatch:
         entry.is_silent = True
 
     def _look(self) -> None:
+        self._is_looking = False  # first: a function that begins now asks for a look of its own
         now = self._scheduler.clock.monotonic()
-        for subscriber, (since, event) in list(self._running.items()):
-            if now - since < self.seconds or subscriber in self._reported:
+        for subscriber, (since, slack, event) in list(self._running.items()):
+            if now - since < self.seconds + slack or subscriber in self._reported:
                 continue
             self._reported.add(subscriber)
             waiting = len(subscriber._actor_ref._mail)  # type: ignore[attr-defined]
@@ -162,9 +172,24 @@ class SlowWatch:
                 plural(round(now - since, 1), "second"),
                 plural(waiting, "event"),
             )
-        self._is_looking = bool(self._running)
-        if self._is_looking:
+        if self._running and not self._is_looking:
+            self._is_looking = True
             self._look_later()
+
+
+def check_takes_one(function: Callable[..., Any]) -> None:
+    """Refuse a function that cannot be called with an event: it would fail at each.
+
+    Raises:
+        DefinitionError: it takes more arguments, or none.
+    """
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:  # of C, which has no signature
+        return
+    except TypeError as mismatch:
+        msg = f"subscribe(..., {text_of(function)}): a subscriber takes one event: {mismatch}"
+        raise DefinitionError(msg) from mismatch
 
 
 def receiver_of(root: Children, filter: EventFilter, to: object, watch: SlowWatch, capacity: int) -> Receiver:
@@ -182,6 +207,7 @@ def receiver_of(root: Children, filter: EventFilter, to: object, watch: SlowWatc
     if not callable(function):
         msg = f"subscribe(..., {text_of(to)}): give a ref or a function of one event"
         raise DefinitionError(msg)
+    check_takes_one(function)
     kind = AsyncSubscriber if inspect.iscoroutinefunction(function) else Subscriber
     traits = Traits(kind, kind._child_options.override(capacity=capacity, overflow="fail"))
     return Receiver(filter, root.spawn(traits, (function, filter, watch), {}), is_own=True)

@@ -105,6 +105,26 @@ def test_a_subscriber_that_fails_stops_no_other_and_gets_the_next_event(
     assert all(record.exc_info for record in failed)
 
 
+def test_a_subscriber_that_raises_what_the_runtime_raises_gets_the_next_event(
+    any_system: af.ActorSystem, probe: Probe
+) -> None:
+    def stops(event: Any) -> None:
+        if event.order == "bad":
+            raise af.Stopping("by itself")
+        probe.ref.tell(("sync", event.order))
+
+    async def cancels(event: Any) -> None:
+        if event.order == "bad":
+            raise asyncio.CancelledError
+        probe.ref.tell(("async", event.order))
+
+    any_system.subscribe(Placed, stops)
+    any_system.subscribe(Placed, cancels)
+    any_system.publish(Placed("bad"))
+    any_system.publish(Placed("good"))
+    assert {probe.expect(within=LIMIT) for _ in range(2)} == {("sync", "good"), ("async", "good")}
+
+
 def test_a_dead_subscriber_stops_no_other(any_system: af.ActorSystem, probe: Probe) -> None:
     gone = Probe(any_system).ref
     any_system.subscribe(Placed, gone)
@@ -342,9 +362,9 @@ def test_a_subscription_to_envelopes_gets_every_event_with_its_causes(virtual_sy
         virtual_system.subscribe(af.Envelope, Probe(virtual_system).ref)
 
 
-@pytest.mark.parametrize("to", [3, None, "name"])
+@pytest.mark.parametrize("to", [3, None, "name", lambda: None, lambda event, more: None])
 def test_a_subscriber_that_cannot_be_called_is_refused(virtual_system: VirtualSystem, to: Any) -> None:
-    with pytest.raises(af.DefinitionError, match="give a ref or a function"):
+    with pytest.raises(af.DefinitionError, match="give a ref or a function|takes one event"):
         virtual_system.subscribe(Placed, to)
 
 

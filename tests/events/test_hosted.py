@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -98,3 +99,31 @@ def test_an_event_that_does_not_pickle_is_a_dead_letter_and_others_get_it(virtua
     assert isinstance(probe.expect(within=LIMIT), Paid)
     virtual_system.sleep(1)
     assert [type(letter.reason) for letter in letters] == [af.PayloadError]
+
+
+@dataclass
+class Count:
+    """The state of a durable service."""
+
+    events: int = 0
+
+
+class Bookkeeping(af.Service):
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Count()
+
+    @af.on(Paid)
+    def note(self, event: Paid) -> Refused:
+        self.state.events += 1
+        return Refused(f"{event.order} {self.state.events}")
+
+
+@pytest.mark.slow
+def test_an_event_of_a_hosted_service_reaches_durable_services(system: af.ActorSystem, probe: Probe) -> None:
+    system.subscribe(Refused, probe.ref)
+    system.spawn(af.child(Bookkeeping).options(name="books", durable=True))
+    system.spawn(af.child(Payments).options(name="pay", host=af.Process()))
+    for n in range(5):
+        system.publish(Placed(str(n)))
+    assert sorted(probe.expect(within=LIMIT).order[-1] for _ in range(5)) == list("12345")

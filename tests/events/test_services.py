@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -511,6 +511,82 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
     assert run(3) == run(3)
     assert run(3) != run(4)
+
+
+@dataclass
+class Total:
+    """The state of a durable actor."""
+
+    cents: int = 0
+
+
+class Till(af.Actor):
+    """A durable actor that publishes, and fails at its first try."""
+
+    tries = 0
+
+    def __init__(self, system: af.ActorSystem | None = None) -> None:
+        super().__init__()
+        self.state = Total()
+
+    def pay(self, order: str, fails: bool) -> None:
+        SYSTEMS[0].publish(Paid(order))
+        Till.tries += 1
+        if fails and Till.tries == 1:
+            raise ValueError("the first try")
+
+
+SYSTEMS: list[af.ActorSystem] = []
+
+
+def test_an_event_of_a_durable_actors_handler_comes_once_its_effects_are_committed(
+    virtual_system: VirtualSystem,
+) -> None:
+    SYSTEMS[:] = [virtual_system]
+    Till.tries = 0
+    seen: list[Any] = []
+    virtual_system.subscribe(af.Envelope, seen.append)
+    till = virtual_system.spawn(af.child(Till).options(name="till", durable=True))
+    till.cast(Till.pay, "o1", True)
+    virtual_system.sleep(60)
+    assert Till.tries == 2
+    assert [(envelope.event, envelope.source) for envelope in seen] == [(Paid("o1"), till.path)]
+
+
+def test_a_service_with_a_full_mailbox_that_blocks_makes_its_publisher_wait(virtual_system: VirtualSystem) -> None:
+    probe = Probe(virtual_system)
+
+    class Slow(af.Service, capacity=1):
+        @af.on(Placed)
+        def handle(self, event: Placed) -> None:
+            self.ctx.sleep(10)
+
+    class Source(af.Actor):
+        def run(self) -> float:
+            for n in range(5):
+                virtual_system.publish(Placed(str(n)))
+            return self.ctx.now()
+
+    virtual_system.spawn(Slow)
+    virtual_system.spawn(Note, probe.ref)
+    source = virtual_system.spawn(Source)
+    source.call(Source.run).get()
+    assert virtual_system.now >= 20
+    assert [probe.expect(within=LIMIT).order for _ in range(5)] == list("01234")
+
+
+def test_an_async_generator_is_closed_when_its_event_is_refused(any_system: af.ActorSystem, probe: Probe) -> None:
+    class Yields(af.Service):
+        @af.on(Placed)
+        async def handle(self, event: Placed) -> AsyncIterator[Paid]:
+            try:
+                yield Refused(event.order)  # type: ignore[misc]
+            finally:
+                probe.ref.tell("closed")
+
+    any_system.spawn(Yields)
+    any_system.publish(Placed("o1"))
+    assert probe.expect(within=LIMIT) == "closed"
 
 
 def test_an_app_takes_services() -> None:
