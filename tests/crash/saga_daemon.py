@@ -1,0 +1,69 @@
+"""A process that starts sagas, or goes on with them, until all have ended; its arguments: URL, FILE, how many."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+
+import actorflow as af
+from tests.crash.tasks import note
+
+NOTES = sys.argv[2] if len(sys.argv) > 2 else ""
+
+
+def acted(name: str, fails: bool) -> str:
+    """Act, as the world outside sees it; or fail."""
+    if fails:
+        raise LookupError(name)
+    note(NOTES, f"{name} {af.current().key}")
+    time.sleep(random.random() * 0.02)
+    return af.current().key
+
+
+@af.task
+def first(n: int) -> str:
+    """Act."""
+    return acted("first", fails=False)
+
+
+@first.compensate
+def undo_first(key: str, step: af.Step) -> None:
+    """Undo."""
+    note(NOTES, f"undo {step.key}")
+
+
+@af.task
+def second(n: int, fails: bool) -> str:
+    """Act, or fail."""
+    return acted("second", fails=fails)
+
+
+@second.compensate(retry=af.Retry(9, af.Backoff(0.01)))
+def undo_second(step: af.Step) -> None:
+    """Undo, not always at once."""
+    if random.random() < 0.3:
+        raise OSError("not yet")
+    note(NOTES, f"undo {step.key}")
+
+
+@af.saga(name="crash.killed_saga")
+def killed(n: int) -> str:
+    """A step, a pair of which one may fail, the pivot, a step."""
+    one = first(n)
+    af.gather(second.submit(n, n % 3 == 0), first.submit(n + 1), second.submit(n + 1, n % 3 == 1)).get()
+    af.pivot()
+    return one + first(n + 2)
+
+
+def main() -> None:
+    """Have all sagas end."""
+    with af.ActorSystem("sagas", store=sys.argv[1], durability="process") as system:
+        runs = [system.start(killed.options(id=f"saga-{n}"), n) for n in range(int(sys.argv[3]))]
+        for run in runs:
+            while run.status not in {"completed", "compensated"}:
+                time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()
