@@ -24,6 +24,7 @@ from . import (
     publishing,
     queues,
     restart,
+    sagas,
     standbys,
     waiting,
     workflows,
@@ -50,6 +51,7 @@ GROUPS = (
     queues,
     dags,
     workflows,
+    sagas,
     waiting,
 )
 
