@@ -232,8 +232,6 @@ class EventChain(ServiceUnit):
             publish_result(self.box.ref, self.rule, result)
         if entry.number:
             self.ended.append(entry)
-        else:
-            self.box.passed(self.offsets, entry.row)
         if entry.row.seq in self.box.aloud:
             self.loud.append(entry.row.seq)
         self.place += 1
@@ -276,6 +274,7 @@ class EventChain(ServiceUnit):
         if self.aside or self.ended:
             return self.save()
         self.is_over = True  # there was no handler for any of them
+        self.move_offsets()
         box.take_over(self)
         box.save_soon()
         box.look_on()
@@ -286,6 +285,16 @@ class EventChain(ServiceUnit):
         self.is_stored = True
         self.effects.state = self.box.stored
         return self.submit()
+
+    def submit(self) -> Any:
+        """Hand the unit to the batch, with the offsets behind the events of the log that are dealt with."""
+        self.move_offsets()
+        return super().submit()
+
+    def move_offsets(self) -> None:
+        """Move the offsets beyond the events that are dealt with, if they are of the log."""
+        if self.place and not self.entries[0].number:
+            self.box.pass_rows(self.offsets, [entry.row for entry in self.entries[: self.place]])
 
     def failed(self, error: BaseException) -> Any:
         """Undo the chain; handle the events before the failed one again, or set it aside if there are none."""
@@ -334,8 +343,6 @@ class EventChain(ServiceUnit):
             text = "%s failed on event %s (try %d), rolled back; its key waits, again in %.3g s"
             logger.warning(text, box.ref, what, entry.attempt, pause, exc_info=error)
         self.aside.append((entry, DEAD if pause is None else PARKED))
-        if not entry.number:
-            box.passed(self.offsets, row)
         self.place += 1
 
     # --- the commit --------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ from actorflow.events.log.shares import GRACE_SECONDS
 from actorflow.events.topics import matches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.rows.ledger import OwnedActor
@@ -187,11 +189,11 @@ class MemberMailbox(Mailbox):
         while True:
             if not self.window and not self.read_log():
                 return []
-            passed = None
+            passed = []
             while self.window and not self.concerns(self.window[0].type):
-                passed = self.window.popleft()
-                self.passed(self.offsets, passed)
-            if passed is not None:
+                passed.append(self.window.popleft())
+            if passed:
+                self.pass_rows(self.offsets, passed)
                 self.save_soon()
             if not self.window:
                 continue
@@ -220,8 +222,7 @@ class MemberMailbox(Mailbox):
             self.has_news = True
             raise
         self.window.extend(rows_of(found))
-        for row in self.window:
-            self.passed(ahead, row)
+        self.pass_rows(ahead, self.window)
         if newest is not None and newest[0] is not None and len(found) < WINDOW:
             ahead.move_all(newest[0])
         if len(found) == WINDOW:
@@ -264,12 +265,13 @@ class MemberMailbox(Mailbox):
         if outcome is not SUSPENDED:
             lifecycle.finished(self.ref, outcome)
 
-    def passed(self, offsets: Offsets, row: LogRow) -> None:
-        """Move offsets beyond a row; without locks the numbers of all partitions come in order."""
+    def pass_rows(self, offsets: Offsets, rows: Sequence[LogRow]) -> None:
+        """Move offsets beyond rows; without locks the numbers of all partitions come in order."""
         if self.log.has_locks:
-            offsets.move(row.part, row.seq)
-        else:
-            offsets.move_all(row.seq)
+            for row in rows:
+                offsets.move(row.part, row.seq)
+        elif rows:
+            offsets.move_all(rows[-1].seq)
 
     def concerns(self, name: str) -> bool:
         """Say whether events of a name are handled here, or would be, were their class known."""
