@@ -148,12 +148,13 @@ class EventChain(ServiceUnit):
         """Handle the events, one after the other; the rest of them in a coroutine once a handler is one."""
         clock = self.scheduler.clock
         end = clock.monotonic() + CHAIN_SECONDS
-        while self.place < len(self.entries) and not self.meets_fate():
+        box, entries = self.box, self.entries
+        while self.place < len(entries) and (box.fate is None or not self.meets_fate()):
             result = self.begin_next()
             if type(result) is CoroutineType or type(result) is AsyncGeneratorType:
                 return self.handle_rest(result)
             self.end_one(result)
-            if self.is_full or clock.monotonic() > end:
+            if clock.monotonic() > end or (box.parked.count and self.is_full):
                 break
         return None
 
@@ -193,15 +194,16 @@ class EventChain(ServiceUnit):
         """Call the handler of the next event; return what it returns, or None if the event is passed."""
         box, entry = self.box, self.entries[self.place]
         row, offsets = entry.row, box.offsets
-        if not entry.number and offsets.quiet:
-            entry.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
-        if not entry.number and row.lane in box.parked:
-            self.aside.append((entry, PARKED))
-            return None
-        if not entry.number and not box.concerns(row.type):
-            return None
+        if not entry.number:
+            if offsets.quiet:
+                entry.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
+            if box.parked.count and row.lane in box.parked:
+                self.aside.append((entry, PARKED))
+                return None
+            if not box.concerns(row.type):
+                return None
         self.tried = entry
-        if offsets.crashes >= KILLS and offsets.suspect == row.seq:
+        if offsets.crashes and offsets.crashes >= KILLS and offsets.suspect == row.seq:
             raise HostDied(f"{offsets.crashes} processes have died on it")
         envelope = row.envelope(late=entry.is_late)
         self.message = envelope.event
@@ -232,7 +234,7 @@ class EventChain(ServiceUnit):
             publish_result(self.box.ref, self.rule, result)
         if entry.number:
             self.ended.append(entry)
-        if entry.row.seq in self.box.aloud:
+        if self.box.aloud and entry.row.seq in self.box.aloud:
             self.loud.append(entry.row.seq)
         self.place += 1
         self.tried = None
