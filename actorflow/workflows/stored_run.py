@@ -211,7 +211,7 @@ class StoredRun(Run[R_co]):
         if status == "stuck":
             raise CompensationFailed(self.id, self._row().reason or "")
         text, cause = read_error(error, declared_errors())
-        if status == "cancelled" or isinstance(cause, RunCancelled):
+        if status == "cancelled" or (status == "compensated" and isinstance(cause, RunCancelled)):
             raise RunCancelled(str(cause) if isinstance(cause, RunCancelled) else f"run {self.id} was cancelled")
         raise RunFailed(self.id, text) from cause
 

@@ -203,7 +203,9 @@ def test_other_nonsense_is_refused(timed):
     jobs = timed.queue("q")
     with pytest.raises(af.DefinitionError, match=r"tz='Mars/Olympus'.*tzdata"):
         jobs.cron("* * * * *", tasks.double, args=(1,), tz="Mars/Olympus")
-    for zone in ("", None, "../etc/passwd", "/etc/passwd", "Europe"):
+    with pytest.raises(af.DefinitionError, match="tz=None: give str"):
+        jobs.cron("* * * * *", tasks.double, args=(1,), tz=None)
+    for zone in ("", "../etc/passwd", "/etc/passwd", "Europe"):
         with pytest.raises(af.DefinitionError, match=r"tz=.*no such time zone"):
             jobs.cron("* * * * *", tasks.double, args=(1,), tz=zone)
     for name in ("", "a\0b", 5):

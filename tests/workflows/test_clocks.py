@@ -10,6 +10,7 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers.world import World
 from actorflow.testing import VirtualSystem
+from actorflow.workflows.node.giving_back import next_wake
 from tests.core.actors import until
 from tests.workflows.bodies import Approved, number
 
@@ -168,7 +169,7 @@ def test_on_a_real_store_a_wait_ends_in_time_though_the_clock_is_set_back(url, b
 def is_asleep(system: af.ActorSystem, name: str) -> bool:
     """Say whether the code of a run has come to its timer."""
     with contextlib.suppress(RuntimeError):  # a step comes or goes during the look
-        return system.run_node.bodies[name].next_wake() is not None
+        return next_wake(system.run_node.bodies[name]) is not None
     return False
 
 

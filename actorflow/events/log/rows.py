@@ -87,7 +87,7 @@ def putting(transaction: Transaction, part: int, rows: list[dict[str, Any]]) -> 
     """Return the function that puts events of one partition into the log."""
 
     def act() -> None:
-        transaction.one("events.turn", {"space": SPACE, "part": part})
+        transaction.one("session.turn", {"space": SPACE, "part": part})
         transaction.many("events.put", rows)
 
     return act

@@ -4,9 +4,6 @@ select value from actorflow.meta where key = 'partitions';
 -- name: fix_partitions
 insert into actorflow.meta (key, value) values ('partitions', :partitions) on conflict (key) do nothing;
 
--- name: turn
-select pg_advisory_xact_lock(:space, :part);
-
 -- name: put
 insert into actorflow.event (part, key, type, version, body, id, source, correlation, causation, at)
 values (:part, :key, :type, :version, :body, :id, :source, :correlation, :causation, :at);

@@ -38,3 +38,7 @@ where node.id <> :id
             and lock.database = (select oid from pg_database where datname = current_database())
             and ((lock.classid::bigint << 32) | lock.objid::bigint) = node.lock
     );
+
+-- name: turn
+-- Of writers of one partition of the log: numbers are taken in the order of commits.
+select pg_advisory_xact_lock(:space, :part);
