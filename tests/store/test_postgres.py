@@ -148,7 +148,7 @@ def test_both_dialects_have_the_same_statements_with_the_same_parameters():
     )
     theirs = {name: found for name, found in theirs.items() if not name.startswith("session.")}
     assert sorted(theirs) == sorted(ours)
-    # A file commits in the order of its numbers, so readers of the log go on from one; on a server, from one a partition.
+    # A file commits in the order of its numbers: readers of the log go on from one; on a server, from one a partition.
     different = {name for name in ours if theirs[name] != ours[name]}
     assert different == {"events.fetch"}
 
