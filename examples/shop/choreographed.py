@@ -22,6 +22,7 @@ from .events import OrderPlaced
 from .services import SERVICES
 
 BATCH = 100
+OPEN = 400  # orders that may be under way when more are placed: the state of a service is written whole
 
 app = af.App("shop", settings=Settings, system=af.Settings(intensity=1000))  # chaos ends them often
 for name, service in {**SERVICES, "customers": Customers}.items():
@@ -40,6 +41,7 @@ def follow(system: af.ActorSystem, orders: Sequence[OrderPlaced]) -> Iterator[in
     assert customers is not None
     placed = customers.call(Customers.order, 0, []).get()
     while placed < len(orders):
+        customers.call(Customers.wait, placed - OPEN).get()
         placed = customers.call(Customers.order, placed, orders[placed : placed + BATCH]).get()
     for number in milestones(len(orders)):
         yield customers.call(Customers.wait, number).get()
