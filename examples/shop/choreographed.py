@@ -22,7 +22,7 @@ from .events import OrderPlaced
 from .services import SERVICES
 
 BATCH = 100
-OPEN = 400  # orders that may be under way when more are placed: the state of a service is written whole
+OPEN = 200  # orders that may be under way when more are placed: the state of a service is written whole
 
 app = af.App("shop", settings=Settings, system=af.Settings(intensity=1000))  # chaos ends them often
 for name, service in {**SERVICES, "customers": Customers}.items():
