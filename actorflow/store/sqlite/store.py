@@ -98,12 +98,19 @@ class SqliteStore(StoreBase[SqliteNode]):
                     self._reader.execute("commit")
 
     def _read_in_memory(self, work: Callable[[Transaction], T]) -> T:
+        """Read in a transaction of the writer's connection; `query_only` would have all statements prepared anew."""
+        connection = self._writer.connection
         try:
-            self._reader.execute("pragma query_only = on")
+            if connection.in_transaction:  # a read was interrupted twice
+                connection.execute("rollback")
+            connection.execute("begin")
+            before = connection.total_changes
             value = work(self._read_transaction)
-            self._reader.execute("pragma query_only = off")
+            if connection.total_changes != before:
+                raise StoreError("memory: attempt to write in a read-only transaction")
+            connection.execute("commit")
         except BaseException:  # wherever a signal's handler has raised: it is the connection of the writer
-            self._reader.execute("pragma query_only = off")
+            self._writer.rollback()
             raise
         return value
 
