@@ -1,0 +1,95 @@
+"""Random SIGKILLs of processes that have durable services, while events go through five of them.
+
+ACTORFLOW_EVENT_KILLS=300 makes it 300 kills beside 20,000 events on a file, and beside 5,000 on PostgreSQL
+(`tox -e event-kills`); ACTORFLOW_EVENT_KILLS_SEED draws another run of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+import actorflow as af
+from tests.crash.event_services import MEMBERS, Audit, Placed
+
+KILLS = int(os.environ.get("ACTORFLOW_EVENT_KILLS", "4"))
+SEED = int(os.environ.get("ACTORFLOW_EVENT_KILLS_SEED", "1"))
+EVENTS = {"sqlite": 20_000, "postgres": 5_000} if KILLS >= 100 else {"sqlite": 300, "postgres": 200}
+KEYS = 50
+PATIENCE = 300.0  # seconds
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as server:
+            yield server
+    else:
+        yield f"sqlite:///{tmp_path / 'events.db'}"
+
+
+def daemon(url):
+    return subprocess.Popen([sys.executable, "-m", "tests.crash.event_daemon", url])
+
+
+def tallies(system, name, cls, instances):
+    """Return what all members of a service have seen; no key is with two of them."""
+    found: dict[str, list[int]] = {}
+    for actor in [name] if instances == 1 else [f"{name}/{number}" for number in range(instances)]:
+        part = system.durable(actor, cls).call(cls.tally).get(timeout=PATIENCE)
+        assert not found.keys() & part.keys()
+        found.update(part)
+    return found
+
+
+def is_through(system):
+    statuses = system.event_log.consumers()
+    return len(statuses) == len(MEMBERS) and not any(one.behind or one.parked for one in statuses)
+
+
+@pytest.mark.slow
+def test_no_event_is_skipped_and_none_applied_twice_whatever_process_is_killed(url):
+    rng = random.Random(SEED)
+    events = EVENTS["postgres" if url.startswith("postgres") else "sqlite"]
+    daemons = [daemon(url), daemon(url)]
+    try:
+        with af.ActorSystem("crash", store=url, durability="process") as system:
+            end = time.monotonic() + PATIENCE
+            while len(system.event_log.consumers()) < len(MEMBERS):
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            published = 0
+            for kill in range(KILLS):
+                upto = events * (kill + 1) // KILLS
+                while published < upto:
+                    system.publish(Placed(f"o{published % KEYS}", published))
+                    published += 1
+                time.sleep(rng.uniform(0.1, 1.5))
+                place = rng.randrange(2)
+                daemons[place].kill()
+                daemons[place].wait(60)
+                daemons[place] = daemon(url)
+            end = time.monotonic() + PATIENCE
+            while not is_through(system):
+                assert time.monotonic() < end, system.event_log.consumers()
+                time.sleep(0.2)
+            expected = {
+                f"o{k}": [len(part), sum(part), part[-1], 0] for k in range(KEYS) if (part := range(k, events, KEYS))
+            }
+            for name, (cls, instances) in MEMBERS.items():
+                assert tallies(system, name, cls, instances) == expected, name
+            assert system.event_log.dead_count() == 0
+            system.spawn(af.child(Audit).options(durable=True, name="later", retry=af.Retry(9, af.Backoff(0.02))))
+            end = time.monotonic() + PATIENCE
+            while tallies(system, "later", Audit, 1) != expected:
+                assert time.monotonic() < end
+                time.sleep(0.2)
+    finally:
+        for one in daemons:
+            one.kill()
+            one.wait(60)
