@@ -197,7 +197,7 @@ class ActorSystem(StoredSystem):
     def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription: ...
     @overload
     def subscribe(
-        self, event: str | Callable[[Any], object], to: ActorRef[Any] | Callable[[Any], Any], /
+        self, event: str | Callable[[Any], bool], to: ActorRef[Any] | Callable[[Any], Any], /
     ) -> Subscription: ...
     def subscribe(self, event: Any, to: Any, /) -> Subscription:
         """Get events, life-cycle events or dead letters: a ref by `tell`, a function is called as a message.

@@ -123,7 +123,7 @@ class EventBus:
     def subscribe(self, wanted: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription: ...
     @overload
     def subscribe(
-        self, wanted: str | Callable[[Any], object], to: ActorRef[Any] | Callable[[Any], Any], /
+        self, wanted: str | Callable[[Any], bool], to: ActorRef[Any] | Callable[[Any], Any], /
     ) -> Subscription: ...
     def subscribe(self, wanted: Any, to: Any, /) -> Subscription:
         """Get events from now on: a ref by `tell`, a function is called with each, in an actor of its own.

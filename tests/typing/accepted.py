@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import random
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, assert_type
 
@@ -557,3 +558,68 @@ def handles(system: af.ActorSystem, dag: af.Dag) -> None:
 async def awaited_run(system: af.ActorSystem, dag: af.Dag) -> None:
     """A run is awaited in asyncio code."""
     assert_type(await system.start(dag), af.Results)
+
+
+@af.event(name="typed.placed", version=2, key="order")
+@dataclass(frozen=True)
+class Placed:
+    """An event."""
+
+    order: str
+    total: int
+
+
+@af.event
+@dataclass(frozen=True)
+class Paid:
+    """Another."""
+
+    order: str
+
+
+@af.upcast(Placed, version=1)
+def with_total(fields: dict[str, Any]) -> dict[str, Any]:
+    """Bring an older event up to date."""
+    return {**fields, "total": 0}
+
+
+class Payments(af.Service, capacity=100):
+    """Handlers of all kinds."""
+
+    @af.on(Placed)
+    def charge(self, event: Placed) -> Paid | None:
+        """Take an event, return one."""
+        return Paid(event.order)
+
+    @af.on(Placed, when=lambda self, event: event.total > 3)
+    def several(self, event: Placed) -> Iterator[Paid]:
+        """Yield events."""
+        yield Paid(event.order)
+
+    @af.on(Paid)
+    async def later(self, event: Paid) -> None:
+        """Await."""
+        assert_type(self.envelope, af.Envelope | None)
+        self.publish(event, key="k", delay=1.0)
+
+    @af.on(Placed, Paid)
+    def both(self, event: Placed | Paid) -> AsyncIterator[Paid]:
+        """Take two classes."""
+        raise NotImplementedError
+
+    @af.on("typed.*", "other.**")
+    def topic(self, event: object) -> None:
+        """Take what fits a pattern."""
+
+
+def events(system: af.ActorSystem, payments: af.ActorRef[Payments]) -> None:
+    """Publish and subscribe."""
+    system.publish(Placed("a", 1), key="b", delay=2)
+    assert_type(system.subscribe(Paid, lambda event: print(event.order)), af.Subscription)
+    system.subscribe("typed.**", payments)
+    system.subscribe(lambda event: bool(event), print)
+    assert_type(payments.call(Payments.charge, Placed("a", 1)), af.Future[Paid | None])
+    with af.EventBus("news", capacity=5, timeout=1.0) as bus:
+        bus.subscribe(Placed, lambda event: print(event.total)).cancel()
+        bus.publish(Paid("a"))
+        bus.join(timeout=1)

@@ -344,3 +344,38 @@ def dags(system: af.ActorSystem, dag: af.Dag) -> None:
     system.start(dag).signal()  # refused: no value
     system.start(dag).fork(stp="a")  # refused: a misspelt option
     system.get_run(3)  # refused: an id is a text
+
+
+@dataclass
+class Happened:
+    n: int
+
+
+@dataclass
+class Followed:
+    m: int
+
+
+class Handlers(af.Service, capcity=3):  # refused: a misspelt option
+    @af.on(Happened)  # refused: the parameter is of another class
+    def other(self, event: Followed) -> None: ...
+
+    @af.on(Happened, Followed)  # refused: it does not take the second
+    def first_only(self, event: Happened) -> None: ...
+
+    @af.on(Happened, when=lambda self, event: event.nope > 3)  # refused: no such attribute
+    def guarded(self, event: Happened) -> None: ...
+
+    @af.on(Happened)  # refused: it takes no event
+    def none(self) -> None: ...
+
+    @af.on(Happened, wen=None)  # refused: a misspelt option
+    def misspelt(self, event: Happened) -> None: ...
+
+
+def events(system: af.ActorSystem) -> None:
+    system.publish(Happened(1), dely=3)  # refused: a misspelt option
+    system.publish(Happened(1), key=3)  # refused: a key is a text
+    system.subscribe(Happened, lambda event: event.m)  # refused: no such attribute
+    system.subscribe(Happened, 3)  # refused: neither a ref nor a function
+    af.EventBus(capcity=3)  # refused: a misspelt option
