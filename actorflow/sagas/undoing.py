@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -56,15 +57,14 @@ def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> U
     if scope is None:
         course.is_turning = True
     try:
-        if not (todo_of(course, scope) or open_of(course, scope)):
+        if not (any(todo_of(course, scope)) or open_of(course, scope)):
             return
         identity = TURN if scope is None else (scope.branch.path, "savepoint turned", scope.number)
         yield body.begin(TurnStep(course, identity, scope, error))
         if scope is None:
             yield Calling(end_tasks_of(body) if body.is_async else end_lanes_of(body))  # type: ignore[arg-type]
         yield from settle(course, scope)
-        while todo := todo_of(course, scope):
-            wave = free_of(course, todo)
+        while wave := next_of(course, scope):
             yield from undo(course, wave[0]) if len(wave) == 1 else together([undo(course, one) for one in wave])
             for entry in wave:
                 course.entries.remove(entry)
@@ -76,10 +76,11 @@ def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> U
         body.cancel_steps()  # it was not heard of before
 
 
-def free_of(course: Course, todo: list[Undoable]) -> list[Undoable]:
-    """Return the first that is to be undone; of a DAG, all that no other one has come of."""
+def next_of(course: Course, scope: Savepoint | None) -> list[Undoable]:
+    """Return the newest step that is to be undone; of a DAG, all that no other one has come of; if there are any."""
     if course.after is None:
-        return todo[:1]
+        return list(itertools.islice(todo_of(course, scope), 1))
+    todo = list(todo_of(course, scope))
     left = {course.nodes.get(one.step.identity) for one in todo}
     return [one for one in todo if not left & course.after[course.nodes[one.step.identity]]]
 
@@ -114,10 +115,11 @@ def together(several: Sequence[Undoing]) -> Undoing:
         raise NotUndone("; ".join(failures))
 
 
-def todo_of(course: Course, scope: Savepoint | None) -> list[Undoable]:
-    """Return the steps that are to be undone, newest first."""
-    found = reversed(course.entries)
-    return [one for one in found if scope is None or (one.savepoint is not None and one.savepoint.is_within(scope))]
+def todo_of(course: Course, scope: Savepoint | None) -> Iterator[Undoable]:
+    """Yield the steps that are to be undone, newest first."""
+    for one in reversed(course.entries):
+        if scope is None or (one.savepoint is not None and one.savepoint.is_within(scope)):
+            yield one
 
 
 def open_of(course: Course, scope: Savepoint | None) -> list[BodyStep]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from actorflow.workflows.rows.records import DOUBTED, INTENT, PIVOT, RESULT, TUR
 from tests.sagas.world import OUTSIDE
 
 NAMES = "abcdef"
+LATE_NAMES = "abgdef"  # of the saga one of whose pair is late
 SETTLED = {"completed", "compensated"}
 
 
@@ -34,6 +36,13 @@ class Life:
         if self.is_dead or self.acts == self.last_act:
             self.is_dead = True
             patient(None).get()
+
+    async def act_async(self) -> None:
+        """Do the same on the loop."""
+        self.acts += 1
+        if self.is_dead or self.acts == self.last_act:
+            self.is_dead = True
+            await asyncio.get_running_loop().create_future()
 
     def commit(self) -> None:
         """Count a commit; refuse this one and all later ones if it was the last."""
@@ -115,6 +124,19 @@ for one in NAMES:
 a, b, c, d, e, f = STEPS.values()
 
 
+@af.task(name="crash.g")
+async def g() -> str:
+    """Act a while later, beside the other one of its pair."""
+    await asyncio.sleep(0.3)
+    await LIVES[-1].act_async()
+    key = OUTSIDE.act("g")
+    await LIVES[-1].act_async()
+    return key
+
+
+g.compensate(name="crash.undo_g", retry=af.Retry(3, af.Backoff(0.01)))(undoing_by_step("g"))
+
+
 @af.saga
 def order(keeps: bool) -> list[str]:
     """A step, a pair, a savepoint of two, the pivot, a step."""
@@ -141,6 +163,20 @@ async def order_async(keeps: bool) -> list[str]:
             raise
     af.pivot()
     return [*keys, await f.submit()]
+
+
+@af.saga
+def order_late(keeps: bool) -> list[str]:
+    """The same; one of the pair goes on while the other one may have failed already."""
+    keys = [a(), *af.gather(b.submit(), g.submit()).get()]
+    try:
+        with af.savepoint():
+            keys += [d(), e()]
+    except af.ActorflowError:
+        if not keeps:
+            raise
+    af.pivot()
+    return [*keys, f()]
 
 
 # --- its lives --------------------------------------------------------------------------------------------------------
@@ -211,12 +247,12 @@ def live(system: VirtualSystem, saga: Any, keeps: bool, life: Life) -> bool:
 # --- the rules --------------------------------------------------------------------------------------------------------
 
 
-def check(found: Outcome, *, keeps: bool) -> None:
+def check(found: Outcome, *, keeps: bool, names: str = NAMES) -> None:
     """Compare the records and the effects of a saga with the rules."""
     records = found.records
     began = {one.identity for one in records if one.kind == INTENT}
     ended = [
-        one for one in records if one.kind in {RESULT, DOUBTED} and one.identity[1] in {f"crash.{x}" for x in NAMES}
+        one for one in records if one.kind in {RESULT, DOUBTED} and one.identity[1] in {f"crash.{x}" for x in names}
     ]
     assert {one.identity for one in ended} <= began
     acted = [one.identity[1][-1] for one in ended if one.value is not None or one.kind == DOUBTED]
@@ -228,7 +264,7 @@ def check(found: Outcome, *, keeps: bool) -> None:
     assert not undone or turned[0] < min(one.n for one in records if one.kind == UNDONE)
     left = set(OUTSIDE.done.values())
     if found.status == "completed":
-        kept = set(NAMES) - ({"d", "e"} if undone or "e" not in acted else set())
+        kept = set(names) - ({"d", "e"} if undone or "e" not in acted else set())
         assert left == kept, left
         assert set(undone) <= {"d", "e"}
         assert keeps or not undone

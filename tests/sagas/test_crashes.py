@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.sagas.crashes import Life, check, lived, order, order_async
+from tests.sagas.crashes import LATE_NAMES, Life, check, lived, order, order_async, order_late
 from tests.sagas.world import OUTSIDE
 
 BOTH = pytest.mark.parametrize("saga", [order, order_async], ids=["plain", "async"])
@@ -58,6 +58,23 @@ def test_a_saga_ends_right_without_a_kill(saga, fate):
 @pytest.mark.parametrize("kind", ["act", "commit"])
 def test_a_saga_ends_right_wherever_it_is_killed(saga, fate, keeps, kind):
     assert deaths_of(saga, fate, keeps, kind) >= 1
+
+
+LATE = ["ok", "b raises", "b may have acted", "b raises when it is run again", "e raises", "an undo never works"]
+
+
+@pytest.mark.slow(quick=["act-b raises"])
+@pytest.mark.parametrize("fate", LATE)
+@pytest.mark.parametrize("kind", ["act", "commit"])
+def test_a_saga_is_killed_while_one_of_its_pair_is_under_way(fate, kind):
+    n = 0
+    while True:
+        n += 1
+        OUTSIDE.clear(**FATES[fate])
+        found = lived(order_late, [Life(**{kind: n})], seed=n)
+        check(found, keeps=False, names=LATE_NAMES)
+        if not found.deaths:
+            return
 
 
 @pytest.mark.slow(quick=["0"])

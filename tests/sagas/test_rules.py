@@ -587,3 +587,62 @@ def test_a_saga_that_has_turned_is_undone_though_its_code_would_not_fail_again()
                 run.result()
             assert run.status == "compensated"
     assert OUTSIDE.order == ["seat", "-seat"]
+
+
+# --- jobs, pauses, copies ---------------------------------------------------------------------------------------------
+
+
+@af.saga
+def with_a_job() -> None:
+    flight.options(queue="jobs")("ann", "s")
+    card(1)
+
+
+def test_a_step_that_is_a_job_is_undone_by_its_key():
+    OUTSIDE.clear(card=["raises"])
+    with VirtualSystem("test", seed=1) as system:
+        system.queue("jobs", workers=1)
+        run = system.start(with_a_job)
+        with pytest.raises(af.RunFailed, match="Boom: card"):
+            run.result()
+    assert OUTSIDE.order == ["flight", "-flight"]
+
+
+def test_a_saga_that_is_paused_while_it_undoes_goes_on_undoing():
+    OUTSIDE.clear(**{"undo flight": ["raises", "raises", "ok"]})
+    with VirtualSystem("test", seed=1) as system:
+        run = system.start(waiting.options(deadline=3))
+        system.sleep(3.005)
+        run.pause()
+        system.sleep(1)
+        assert run.status == "paused"
+        run.resume()
+        system.sleep(0.001)
+        with pytest.raises(af.RunCancelled):
+            run.result()
+        assert run.status == "compensated"
+    assert OUTSIDE.order == ["seat", "flight", "-flight", "-seat"]
+
+
+def test_a_saga_is_neither_copied_nor_tried_again_from_a_step():
+    with VirtualSystem("test", seed=1) as system:
+        run = system.start(outer, False)
+        run.result()
+        with pytest.raises(af.DefinitionError, match="a copy would undo the steps of the first"):
+            run.fork(step="hotel")
+        with pytest.raises(af.DefinitionError, match="is of a saga, and completed"):
+            run.retry(from_="hotel")
+        assert run.fork().result() is None
+
+
+@af.saga
+def long(steps: int) -> None:
+    for _ in range(steps):
+        seat("ann")
+    raise Boom("end")
+
+
+def test_a_saga_of_many_steps_is_undone():
+    assert ended(long, 500)[0] == "compensated"
+    assert len(OUTSIDE.undone) == 500
+    assert not OUTSIDE.done

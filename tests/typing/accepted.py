@@ -623,3 +623,47 @@ def events(system: af.ActorSystem, payments: af.ActorRef[Payments]) -> None:
         bus.subscribe(Placed, lambda event: print(event.total)).cancel()
         bus.publish(Paid("a"))
         bus.join(timeout=1)
+
+
+@af.task
+def booked(name: str) -> int:
+    """Book."""
+    return len(name)
+
+
+@booked.compensate
+def unbooked(number: int, name: str, step: af.Step) -> None:
+    """Undo, by the result, an argument and the step."""
+    print(step.results, step.maybe, number, name)
+
+
+@booked.compensate(retry=af.Retry(3), timeout=5)
+async def unbooked_later(number: int) -> None:
+    """Undo."""
+
+
+@af.saga
+def trip(name: str) -> int:
+    """A saga is typed as a workflow is."""
+    with af.savepoint():
+        number = booked(name)
+    af.undo(print, number)
+    af.pivot()
+    return number
+
+
+@af.saga(deadline=60)
+async def trip_async(name: str) -> str:
+    """The same, async."""
+    async with af.savepoint():
+        return str(await booked.submit(name))
+
+
+def sagas(system: af.ActorSystem, dag: af.Dag) -> None:
+    """Runs of sagas are runs."""
+    assert_type(system.start(trip, "ann"), af.Run[int])
+    assert_type(system.start(trip_async.options(id="t"), "ann").result(), str)
+    system.start(trip, "ann").skip("by hand", step="unbooked")
+    declared = af.Saga("typed").step(booked, unbooked, retry=af.Retry(2)).step(booked, name="again")
+    assert_type(system.start(declared, name="ann").result(), dict[str, Any])
+    assert_type(af.Saga.of(dag), af.Saga)

@@ -42,6 +42,11 @@ class JobStep(BodyStep):
         self.is_cancelled = self.is_ended = self.is_starting = False
 
     @property
+    def key(self) -> str:
+        """The idempotency key that its task has seen."""
+        return f"job-{self.job}"
+
+    @property
     def holds_end(self) -> bool:
         """Whether the run does not end before it has ended: always, as of any task."""
         return True

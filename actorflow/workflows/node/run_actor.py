@@ -101,6 +101,10 @@ class RunActor(Actor):
         """Load the mail, and begin the code."""
         body = self.body
         body.ref = self.actor_ref
+        if body.saga is not None and body.saga.has_turned:  # a pause may have taken its status
+            run, node = body.run, self.node
+            fence = {"id": run.id, "owner": node.id, "epoch": run.epoch}
+            node.store.submit(lambda tx: tx.run("runs.turn", fence), durability="process")
         self.node.durable.boxes[body.run.address] = RunBox(self.node, self.actor_ref)  # type: ignore[assignment]
         if isinstance(body, AsyncBody):
             body.tell = self.go_on_soon

@@ -45,7 +45,7 @@ def retry(transaction: Transaction, name: str, step: str | None, now: float) -> 
     if row.status == "stuck" and step is None:
         unsticking.retry(transaction, row, now)
         return True
-    if row.status in {"stuck", "compensated"}:
+    if row.is_of_saga and (step is not None or row.status == "compensated"):
         msg = f"run {name} is of a saga, and {row.status}: a step that may be undone is not run again: start it anew"
         raise DefinitionError(msg)
     if row.status != "parked" and (row.status not in FINAL or (row.status == "completed" and step is None)):
@@ -130,6 +130,9 @@ def fork_now(store: Store, row: RunRow, name: str, step: str | None) -> None:
     Raises:
         DefinitionError: the run has no such step, or the name is taken.
     """
+    if row.is_of_saga and step is not None:
+        msg = f"run {row.name} is of a saga: a copy would undo the steps of the first: fork it without a step"
+        raise DefinitionError(msg)
     seed, started = (row.seed or f"{row.name} {row.created}", row.started) if step is not None else (None, None)
     turn = row.turn if step is not None else 0
     new = NewRun(
