@@ -125,9 +125,9 @@ class Course:
         body = self.body
         with body.lock:
             body.number(record)
-        if is_held:
-            self.held.append(record)
-        else:
+            if is_held:
+                self.held.append(record)
+        if not is_held:
             body.node.commit(body, record, None)
 
     def pivot(self) -> None:
@@ -166,7 +166,8 @@ class Course:
     def hold(self, record: RunRecord) -> None:
         """Keep a record for the commit of the next intent; a short while at most."""
         scheduler = self.body.node.scheduler
-        self.held.append(record)
+        with self.body.lock:  # its timer takes them from another thread
+            self.held.append(record)
         self._since = scheduler.clock.monotonic()
         if not self._is_timed:
             self._is_timed = True
@@ -246,7 +247,7 @@ class Course:
     def end_stuck(self, why: str) -> Unload:
         """Note that the saga cannot go on until somebody helps, and return the exception that ends its code."""
         self.stuck = why
-        self.body.is_over = True
+        self.body.unload()
         return Unload()
 
     def outcome(self, error: BaseException) -> tuple[str, None, bytes]:
