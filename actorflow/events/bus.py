@@ -22,8 +22,9 @@ from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stoppi
 from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.event import text_key
 from actorflow.events.filters import EventFilter
-from actorflow.events.receivers import CAPACITY, SECONDS, Receiver, SlowWatch, Subscriber, receiver_of
+from actorflow.events.receivers import CAPACITY, SECONDS, Receiver, receiver_of
 from actorflow.events.routes import Route, Routes
+from actorflow.events.subscriber import SlowWatch, Subscriber
 from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:

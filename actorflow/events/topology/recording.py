@@ -13,7 +13,8 @@ from actorflow.events.bus import EventBus, bus_of
 from actorflow.events.envelope import Envelope
 from actorflow.events.event import EventType
 from actorflow.events.filters import EventFilter
-from actorflow.events.receivers import Receiver, Subscriber
+from actorflow.events.receivers import Receiver
+from actorflow.events.subscriber import Subscriber
 from actorflow.events.topology.sequence import SeenEvent, sequence_diagram
 from actorflow.events.topology.topology import label_of
 from actorflow.text import text_of
