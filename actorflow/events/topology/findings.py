@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -82,16 +83,21 @@ def endless(topology: Topology) -> Iterator[Finding]:
     """Yield the circles of events in which each handler always publishes the next, so that they never end."""
     going = {event.cls for event in topology.events}
     while True:  # the largest set of events that always lead to another one of the set
-        ended = {cls for cls in going if not any(goes_on(topology, one, cls, going) for one in topology.services)}
-        if not ended:
+        left = len(going)
+        for cls in [*going]:
+            if next_handler(topology, cls, going) is None:
+                going.discard(cls)
+        if len(going) == left:
             break
-        going -= ended
     seen: set[type[Any]] = set()
     for start in (event.cls for event in topology.events):
         path: dict[type[Any], ServiceHandler] = {}
         cls = start
-        while cls in going and cls not in path and cls not in seen:
-            path[cls] = handler = next_handler(topology, cls, going)
+        while cls not in path and cls not in seen:
+            handler = next_handler(topology, cls, going) if cls in going else None
+            if handler is None:
+                break
+            path[cls] = handler
             cls = handler.rule.published[0]
         seen |= path.keys()
         if cls in path:
@@ -99,18 +105,15 @@ def endless(topology: Topology) -> Iterator[Finding]:
             yield circle_found([EventType.of(one) for one in circle], [path[one] for one in circle])
 
 
-def goes_on(topology: Topology, service: type[Any], cls: type[Any], going: set[type[Any]]) -> bool:
-    """Say whether a service answers each event of a class by an event of a set."""
-    ways = [*topology.ways(service, cls)]
-    if not ways or ways[-1].rule.when is not None:
-        return False
-    return all(not way.rule.optional and going.issuperset(way.rule.published) for way in ways)
-
-
-def next_handler(topology: Topology, cls: type[Any], going: set[type[Any]]) -> ServiceHandler:
-    """Return a handler that answers an event of a class by an event of a set."""
-    service = next(one for one in topology.services if goes_on(topology, one, cls, going))
-    return [*topology.ways(service, cls)][-1]
+def next_handler(topology: Topology, cls: type[Any], going: set[type[Any]]) -> ServiceHandler | None:
+    """Return the last handler of a service that answers each event of a class by an event of a set; None: none does."""
+    for _, group in itertools.groupby(topology.handlers_for(cls), lambda way: way.service):
+        ways = [*group]
+        if ways[-1].rule.when is None and all(
+            not way.rule.optional and going.issuperset(way.rule.published) for way in ways
+        ):
+            return ways[-1]
+    return None
 
 
 def circle_found(events: list[EventType], handlers: list[ServiceHandler]) -> Finding:

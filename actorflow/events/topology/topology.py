@@ -55,6 +55,7 @@ class Topology:
         self.sites = sites or CallSites()
         self.handlers = tuple(ServiceHandler(one, rule) for one in self.services for rule in handlers_of(one).rules)
         self._by_rule = {id(handler.rule): handler for handler in self.handlers}  # a guard may have no hash
+        self._handlers_for: dict[type[Any], tuple[ServiceHandler, ...]] = {}
         by_rules = (cls for handler in self.handlers for cls in handler.rule.published)
         self.published = tuple(dict.fromkeys([*self.sites.published, *by_rules]))
         handled = (cls for handler in self.handlers for cls in handler.rule.events)
@@ -68,9 +69,13 @@ class Topology:
             if rule.when is None:
                 return
 
-    def handlers_for(self, cls: type[Any]) -> list[ServiceHandler]:
-        """Return the handlers of all services that an event of a class may run."""
-        return [way for service in self.services for way in self.ways(service, cls)]
+    def handlers_for(self, cls: type[Any]) -> tuple[ServiceHandler, ...]:
+        """Return the handlers of all services that an event of a class may run; those of a service in their order."""
+        found = self._handlers_for.get(cls)
+        if found is None:
+            found = tuple(way for service in self.services for way in self.ways(service, cls))
+            self._handlers_for[cls] = found
+        return found
 
     def is_handled(self, cls: type[Any]) -> bool:
         """Say whether a handler runs, or a subscriber hears, events of a class or of a class below it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from actorflow.events.event import EventType
@@ -23,10 +23,11 @@ def uncompensated(topology: Topology) -> Iterator[tuple[EventType, str]]:
             text = f"nobody publishes {label_of(EventType.of(event.undo))}, the undo event of {label_of(event)}"
             yield event, text
     forward = {event.cls: None for event in topology.events if not event.failure and event.cls not in undos}
+    ahead = {way: reached(topology, way.rule.published, through=forward) for way in topology.handlers}
     missing: EventSet = {}
     for failure in (event for event in topology.events if event.failure):
         follows = reached(topology, [failure.cls])
-        for event in map(EventType.of, before(topology, failure.cls, forward)):
+        for event in map(EventType.of, before(topology, failure.cls, forward, ahead)):
             if event.undo is None and event.cls not in missing:
                 missing[event.cls] = None
                 yield event, without_undo(event, failure)
@@ -44,25 +45,30 @@ def without_undo(event: EventType, failure: EventType) -> str:
     )
 
 
-def before(topology: Topology, failure: type[Any], forward: EventSet) -> EventSet:
+def before(
+    topology: Topology, failure: type[Any], forward: EventSet, ahead: Mapping[ServiceHandler, EventSet]
+) -> EventSet:
     """Return the events, published by services, that may have come when a failure comes.
 
     Args:
         topology: the services.
         failure: the class of the failure.
         forward: the events that are neither failures nor the undo of others.
+        ahead: the events that follow from what each handler publishes, up to failures and undo events.
     """
     found: EventSet = {}
     for cls in forward:
         ways = topology.handlers_for(cls)
         for failed in ways:
-            events = reached(topology, failed.rule.published, through=forward)
-            if failure not in events:
+            if failure not in ahead[failed]:
                 continue
             found[cls] = None
-            waiting = {way.service for one in events for way in topology.handlers_for(one)}
-            for way in ways:  # a branch beside it, up to services that wait for both
-                if way.service is not failed.service and way.service not in waiting:
+            beside = [way for way in ways if way.service is not failed.service]
+            if not beside:
+                continue
+            waiting = {way.service for one in ahead[failed] for way in topology.handlers_for(one)}
+            for way in beside:  # a branch beside it, up to services that wait for both
+                if way.service not in waiting:
                     found |= reached(topology, way.rule.published, forward, waiting)
     by_services = {cls for handler in topology.handlers for cls in handler.rule.published}
     return {cls: None for cls in found if cls in by_services and cls in forward}

@@ -315,3 +315,22 @@ def test_an_event_that_says_that_there_is_nothing_to_undo_needs_none():
         def end(self, event: Noted) -> None: ...
 
     assert found(*SHOP, Notes) == []
+
+
+def test_many_events_and_services_are_checked_though_each_failure_has_all_before_it():
+    count = 150  # took minutes, when the ways ahead were searched anew for each failure
+    classes: list[Any] = []
+    for n in range(count):
+        cls = type(f"Many{n}", (Fact,), {"__annotations__": {}})
+        classes.append(af.event(name=f"found.many.{n}", failure=n % 10 == 9)(dataclass(frozen=True)(cls)))
+    services = []
+    for n, cls in enumerate(classes[:-1]):
+
+        def handle(self: object, event: object) -> object: ...
+
+        following = classes[n + 1] | classes[min(n + 2, count - 1)] if n % 10 == 8 else classes[n + 1]
+        handle.__annotations__ = {"event": cls, "return": following if n % 10 != 9 else None}
+        services.append(type(f"Service{n}", (), {"handle": af.on(cls)(handle)}))
+    kinds = [kind for kind, _, _ in found(*services)]
+    assert kinds.count("uncompensated") == count - count // 10 - 1  # the first comes from nobody, 10 are failures
+    assert kinds.count("unfed") == 1
