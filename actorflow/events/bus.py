@@ -19,7 +19,7 @@ from actorflow.core.refs.cell import ENDING
 from actorflow.core.running.children import system_actor
 from actorflow.core.system import default_system
 from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stopping
-from actorflow.events.envelope import Envelope, handled_envelope
+from actorflow.events.envelope import Envelope, cause_here
 from actorflow.events.event import text_key
 from actorflow.events.filters import EventFilter
 from actorflow.events.receivers import CAPACITY, SECONDS, Receiver, receiver_of
@@ -182,7 +182,7 @@ class EventBus:
                 execution.refuse("publish()")
             sender = execution.item[0]
             source = self._path_of(execution.receiver if sender is None else sender)
-            cause = handled_envelope()
+            cause = cause_here()
         number = next(self._ids)
         if cause is None:
             envelope = Envelope(number, source, self._time(), key, number, None, event)

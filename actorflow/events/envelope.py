@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from actorflow.core.messages.execution import CURRENT
+from actorflow.durable.rows.payload import Caused
 from actorflow.text import text_of
 
 
@@ -51,3 +52,11 @@ def handled_envelope() -> Envelope | None:
     execution = CURRENT_GET()
     message = None if execution is None else execution.item[1]
     return message if type(message) is Envelope else HANDLED.get()
+
+
+def cause_here() -> Envelope | Caused | None:
+    """Return the cause of a publication here: the event, or the message because of one, that is handled."""
+    execution = CURRENT_GET()
+    message = None if execution is None else execution.item[1]
+    kind = type(message)
+    return message if kind is Envelope or kind is Caused else HANDLED.get()

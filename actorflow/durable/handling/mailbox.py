@@ -28,7 +28,7 @@ from actorflow.durable.handling.timed_tries import TimedTries
 from actorflow.durable.handling.timers import Timers
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.ledger import OwnedActor
-from actorflow.durable.rows.payload import read, unpack
+from actorflow.durable.rows.payload import Caused, read, unpack
 from actorflow.durable.rows.records import KILLS, Lost, MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError, TaskTimeout
@@ -295,7 +295,8 @@ class Mailbox:
         unit.effects.state = self.stored
         unit.effects.error = last or write_error(error)
         try:
-            unit.message = unpack(self.runtime, poison.body)
+            message = unpack(self.runtime, poison.body)
+            unit.message = message.message if type(message) is Caused else message
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
         unit.end_in_vain()

@@ -20,7 +20,7 @@ from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.durable.rows.answers import PipedAnswer
-from actorflow.durable.rows.payload import pack, read_sender, unpack
+from actorflow.durable.rows.payload import Caused, pack, read_sender, unpack, with_cause
 from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
 from actorflow.durable.rows.state import state_bytes
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
@@ -136,10 +136,15 @@ class UnitOfWork(Execution):
         elif type(message) is not Stop and self.box.runtime.keeps(ref):
             box = self.box
             asker = box.node if future is not None else None
-            letter = Letter(ref._key, pack(message, self.scheduler.payload_limit), box.address, asker, future)  # type: ignore[attr-defined]
+            letter = Letter(ref._key, self.packed(message), box.address, asker, future)  # type: ignore[attr-defined]
             self.effects.letters.append(letter)
         else:
             self.held.append((ref, message, future))
+
+    def packed(self, message: Any) -> bytes:
+        """Return a message as it is stored, with the event that is its cause, if there is one."""
+        body, cause = pack(message, self.scheduler.payload_limit), self.item[1]
+        return with_cause(body, cause.correlation, cause.id) if type(cause) is Caused else body
 
     def send(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None, outer: Execution) -> None:
         """Send in the actor's name, and hold nothing."""
@@ -202,7 +207,11 @@ class UnitOfWork(Execution):
         row = effects.entry or effects.timer
         assert row is not None
         runtime = self.box.runtime
-        self.message = message = unpack(runtime, row.body)
+        message = unpack(runtime, row.body)
+        if type(message) is Caused:
+            self.item = (None, message, None, None)  # type: ignore[assignment]  # so that what it sends has the cause, too
+            message = message.message
+        self.message = message
         if row.sender is not None:
             self.sender = read_sender(runtime, row.sender)
         return self.dispatch(message)

@@ -184,6 +184,8 @@ def shown_message(body: bytes) -> str:
     """Return a stored message, or its begin, as text for people."""
     try:
         kind, *parts = json.loads(body)
+        if kind == "caused":  # by an event, whose ids come first
+            kind, *parts = parts[2]
         if kind in ("call", "send", "proxy"):
             name, args, kwargs = parts
             given = [json.dumps(one, ensure_ascii=False) for one in args]

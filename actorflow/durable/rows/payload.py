@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -94,6 +95,26 @@ def pack(message: Any, limit: int) -> bytes:
     return body
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Caused:
+    """A message that was sent in the handler of an event, or because of such a message.
+
+    Attributes:
+        message: the message itself.
+        correlation: id of the event that the conversation began with.
+        id: of the event in whose handler it was sent.
+    """
+
+    message: Any
+    correlation: str
+    id: str
+
+
+def with_cause(body: bytes, correlation: str, id: str) -> bytes:
+    """Return the body of a message with its cause."""
+    return encode_json(["caused", correlation, id, msgspec.Raw(body)])
+
+
 def plain_args(args: tuple[Any, ...]) -> list[Any]:
     """Return positional arguments as plain JSON values."""
     return [to_plain(value, f"argument {place}", 1) for place, value in enumerate(args)]
@@ -148,6 +169,7 @@ UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
     "get": lambda path: ProxyGetAttr(tuple(path)),
     "set": lambda path, value: ProxySetAttr(tuple(path), from_plain(value, find_imported)),
     "answer": read_answer,
+    "caused": lambda correlation, cause, inner: Caused(UNPACKERS[inner[0]](*inner[1:]), correlation, cause),
 }
 
 

@@ -17,6 +17,7 @@ from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.core.refs.failure import is_contained
 from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
+from actorflow.durable.rows.payload import pack, with_cause
 from actorflow.durable.rows.records import KILLS, Effects, Lost
 from actorflow.durable.rows.state import is_machine, state_bytes
 from actorflow.errors import (
@@ -253,6 +254,11 @@ class EventChain(ServiceUnit):
             super().hold(ref, message, future)
         elif future is not None:
             future._settle(None, ActorDeadError(f"it was not sent: {self.box.ref.path} replays what it has handled"))
+
+    def packed(self, message: Any) -> bytes:
+        """Return a message as it is stored, with the event that is handled as its cause."""
+        body, envelope = pack(message, self.scheduler.payload_limit), self.item[1]
+        return with_cause(body, envelope.correlation, envelope.id)
 
     def also(
         self,

@@ -175,3 +175,48 @@ def test_a_durable_service_and_one_in_memory_work_together(system):
     system.publish(Noted("a,b"))
     system.sleep(1)
     assert heard == ["a,b", "a", "b"]
+
+
+class Passing(af.Service):
+    """Tells durable actors, one of which tells the other."""
+
+    def __init__(self, to: Any) -> None:
+        super().__init__()
+        self.to = to
+
+    @af.on(Ordered)
+    def take(self, event: Ordered) -> None:
+        self.to.cast(Relay.relay, event.n)
+
+
+class Relay(af.Actor, durable=True):
+    """Has another one announce."""
+
+    def __init__(self, to: Any) -> None:
+        super().__init__()
+        self.state = Total()
+        self.to = to
+
+    def relay(self, n: int) -> None:
+        if n < 0:
+            raise af.Permanent("no")
+        self.to.cast(Announcer.announce, f"relayed {n}")
+
+
+def test_an_event_knows_its_causes_through_durable_messages_too(system):
+    announcer = system.spawn(af.child(Announcer).options(name="announcer"))
+    relay = system.spawn(af.child(Relay, announcer).options(name="relay"))
+    system.spawn(af.child(Passing, relay).options(durable=True, name="passing"))
+    system.publish(Ordered("a", 1))
+    relay.cast(Relay.relay, 2)  # because of no event
+    system.sleep(1)
+    log = system.event_log
+    (ordered,) = log.list("test.ordered")
+    second, first = sorted(log.list("test.noted"), key=lambda one: one.event.text, reverse=True)
+    assert (first.event.text, first.correlation, first.causation) == ("relayed 1", ordered.id, ordered.id)
+    assert (second.event.text, second.correlation, second.causation) == ("relayed 2", second.id, None)
+    assert [one.event for one in log.trace(ordered.id)] == [Ordered("a", 1), Noted("relayed 1")]
+    system.publish(Ordered("a", -1))
+    system.sleep(1)
+    (dead,) = system.dead_mail.messages()
+    assert dead.message == "relay(-1)"
