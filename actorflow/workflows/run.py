@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
     from actorflow.core.messages.events import Subscription
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.figures.timeline import Timeline
@@ -209,6 +210,10 @@ class Run(Generic[R_co]):
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         """Return the result as `result` does, without blocking: in asyncio code and `async def` handlers."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def _end_future(self) -> Future[R_co]:
+        """Return a future of the end, for `ctx.pipe(run, self.method)`."""
         raise NotImplementedError  # pragma: no cover - each kind has its own
 
     # --- messages to it ----------------------------------------------------------------------------------------------

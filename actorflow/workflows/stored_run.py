@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.actors.traits import check_type
+from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
@@ -18,6 +19,7 @@ from actorflow.errors import (
     OutcomeUnknown,
     RunCancelled,
     RunFailed,
+    StoreError,
 )
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.codec import check_size, encode
@@ -27,6 +29,7 @@ from actorflow.tasks.task import declared_errors
 from actorflow.text import text_of
 from actorflow.workflows.body.steps import is_in_step_of
 from actorflow.workflows.node.asking import ask
+from actorflow.workflows.node.claiming import Runs
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.recorded_steps import charted, steps_of
@@ -188,12 +191,33 @@ class StoredRun(Run[R_co]):
 
     async def _awaited(self) -> R_co:
         self._refuse_own()
+        return self._value(*await self._waits.awaited(self.id, self._end))
 
-        def look() -> Row | None:
-            found = self._store.read(self._outcome)
-            return found if found[0] in FINAL or found[0] == "stuck" else None
+    def _end(self) -> Row | None:
+        """Return the columns that tell of its end; None: it is not over."""
+        found = self._store.read(self._outcome)
+        return found if found[0] in FINAL or found[0] == "stuck" else None
 
-        return self._value(*await self._waits.awaited(self.id, look))
+    def _end_future(self) -> Future[R_co]:
+        """Return a future of the end, which the actor of the runs sets; a durable handler's is looked for after it."""
+        future: Future[R_co] = Future()
+        self._node.runs.cast(Runs.look_for_end, self, future)
+        return future
+
+    def _settle(self, future: Future[Any]) -> bool:
+        """Set a future if the run is over, or is not there; False: it is not over."""
+        try:
+            end = self._end()
+            if end is None:
+                return False
+            value = self._value(*end)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever has the future gets it
+            future._settle(None, error)
+        else:
+            future._settle(value, None)
+        return True
 
     def _value(self, status: str, output: bytes | None, error: bytes | None, workflow: str) -> R_co:
         flow = WORKFLOWS.get(workflow)

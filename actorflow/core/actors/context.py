@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, Execution
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A", bound="Actor")
+
+
+class HasEnd(Protocol[T]):
+    """An object with an end, such as a run."""
+
+    def _end_future(self) -> Future[T]:
+        """Return a future of its end."""
+        ...
 
 
 class Context:
@@ -180,7 +188,7 @@ class Context:
 
     def pipe(
         self,
-        future: Future[T],
+        future: Future[T] | HasEnd[T],
         method: Callable[[T], Any],
         /,
         *,
@@ -192,10 +200,12 @@ class Context:
         A future that ends with an error crashes the actor with that error, as if a cast had raised it; with `on_error`,
         that method is called with the error instead. Of a state machine, both may be events. One of the two is called,
         once. In a durable actor, an ask to another one that the same handler has sent is answered by a row of the
-        mailbox: also after the process has died, and to the incarnation that is there then.
+        mailbox: also after the process has died, and to the incarnation that is there then. Other futures, and runs,
+        are forgotten with the incarnation: pipe a run again in `on_start`, or have its last line tell the actor.
 
         Args:
-            future: of an ask, of a pool's task, or any other of actorflow. A job has none: its task may tell the actor.
+            future: of an ask, of a pool's task, or any other of actorflow; or a run, for its end. A job has none: its
+                task may tell the actor.
             method: a method of this actor, called with the value.
             on_error: a method of this actor, called with the error.
             timeout: seconds on the system's clock after which the error is an AskTimeout; a later value is dropped.
@@ -203,10 +213,10 @@ class Context:
         Raises:
             DefinitionError: it is no future, or no method of this actor.
         """
-        if not isinstance(future, Future):
+        if not isinstance(future, Future) and not hasattr(type(future), "_end_future"):
             msg = (
-                f"pipe({text_of(future)}, ...): give a future of actorflow, of an ask or of a pool's task; a job has "
-                "none: give its task self.actor_ref, and have it tell the actor"
+                f"pipe({text_of(future)}, ...): give a future of actorflow, of an ask or of a pool's task, or a run; a "
+                "job has none: give its task self.actor_ref, and have it tell the actor"
             )
             raise DefinitionError(msg)
         self._check_method(method)
@@ -217,6 +227,8 @@ class Context:
             msg = f"a timeout of {timeout} seconds: it must not be negative"
             raise DefinitionError(msg)
         failed = None if on_error is None else on_error.__name__
+        if not isinstance(future, Future):
+            future = future._end_future()
         self._start_pipe(future, Piped(self._actor, future, method.__name__, failed), timeout)
 
     # --- inside ------------------------------------------------------------------------------------------------------

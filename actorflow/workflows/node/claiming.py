@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
-from actorflow.errors import ActorflowError, OutcomeUnknown, StoreError
+from actorflow.errors import ActorDeadError, ActorflowError, OutcomeUnknown, StoreError
 from actorflow.store.members import PERIOD_SECONDS
 from actorflow.text import reason_of
 from actorflow.workflows.node.pruning import RunPruner
@@ -18,10 +19,12 @@ from actorflow.workflows.rows.records import PARKED, READY
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
     from actorflow.core.refs.timers import Timer
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.rows.records import ClaimedRun, RunRecord
+    from actorflow.workflows.stored_run import StoredRun
     from actorflow.workflows.workflow import AnyWorkflow
 
 PART: Final = 64  # runs that are taken in one transaction
@@ -49,6 +52,26 @@ class Runs(Actor, intensity=10, period=10.0):
         """Look for runs at once: a process may have died just now."""
         self.actor_ref.cast(Runs.look_around)
         self.actor_ref.cast(Runs.look)
+
+    def look_for_end(self, run: StoredRun[Any], future: Future[Any]) -> None:
+        """Set a future if a run is over; else look again when something may have happened to it."""
+        waits, me = self.node.waits, self.actor_ref
+        news = waits.add_awaited(run.id)  # before the look: later news are heard
+        try:
+            is_over = run._settle(future)
+        except StoreError:
+            waits.drop(run.id, news)
+            self.ctx.after(STORE_SECONDS, self.look_for_end, run, future)
+            return
+        if is_over:
+            waits.drop(run.id, news)
+            return
+
+        def hear() -> None:
+            with contextlib.suppress(ActorDeadError):  # the system has ended
+                me.cast(Runs.look_for_end, run, future)
+
+        news._when_done(hear)
 
     def look_around(self) -> None:
         """Say that this node lives, and look for nodes that have died: what they leave is looked for then."""
