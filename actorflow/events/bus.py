@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-GRACE: Final = 5.0  # seconds for functions to handle the last events of a bus
+GRACE: Final = 30.0  # seconds for functions to handle the last events of a bus: as many as one event may take
 MAKING: Final = forkable_lock()
 NUMBERS: Final = itertools.count(1)  # of buses that are no system's
 CURRENT_GET: Final = CURRENT.get

@@ -131,7 +131,7 @@ def test_an_error_in_on_failure_is_logged_and_the_crash_goes_on(any_system, capl
     ref = any_system.spawn(Worse)
     ref.cast(Failing.fail, ZeroDivisionError("boom"))
     assert ref.actor_stopped.wait(20)  # True as soon as no message is accepted, and the hook may run still
-    until(lambda: "in the hook" in caplog.text)
+    until(lambda: "in the hook" in caplog.text, any_system)
     assert "boom" in caplog.text
 
 

@@ -28,6 +28,7 @@ def test_a_bus_is_usable_without_a_system(heard: list[Any]) -> None:
         bus.publish(Paid("o1"))
         bus.join(timeout=LIMIT)
         assert heard == [Placed("o1")]
+        bus.close(timeout=LIMIT)
 
 
 def test_a_subscription_by_class_gets_subclasses_too(virtual_system: VirtualSystem, heard: list[Any]) -> None:
@@ -171,6 +172,7 @@ def test_a_function_that_blocks_keeps_no_other_waiting() -> None:
         gate.set()
         bus.join(timeout=LIMIT)
         assert others == [Placed("a"), Placed("b")]
+        bus.close(timeout=LIMIT)
 
 
 def test_a_function_that_blocks_is_reported_with_its_event(
@@ -247,7 +249,7 @@ def test_events_beyond_the_capacity_of_a_function_are_dead_letters(virtual_syste
 
 
 def test_functions_hear_the_last_events_of_a_system(system_class: type[af.ActorSystem], heard: list[Any]) -> None:
-    with system_class("test") as system:
+    with system_class("test", settings=af.Settings(grace=100)) as system:
         system.subscribe(Placed, heard.append)
         for n in range(100):
             system.publish(Placed(str(n)))
