@@ -373,7 +373,7 @@ def test_old_events_are_removed_once_they_are_handled_however_many_there_are(url
         assert seen(cashier, Cashier)["b"] == [5000, 5001]
 
 
-def test_the_log_is_pruned_by_itself_in_real_time_settings_are_checked():
+def test_settings_of_the_log_are_checked():
     with pytest.raises(af.DefinitionError, match="keep_events"):
         af.Settings(keep_events=-1)
     with pytest.raises(af.DefinitionError, match="partitions=0"):
