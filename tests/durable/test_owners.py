@@ -434,7 +434,7 @@ def test_a_handler_that_sends_to_a_full_mailbox_of_another_node_is_rolled_back_a
     asked = passes.call(Passes.total)
     with pytest.raises(af.AskTimeout):
         asked.get(timeout=0.1)
-    assert rows(two, "af_mail") == 4  # two there, two here
+    wait_for(lambda: rows(two, "af_mail") == 4)  # two there, two here
     Slow.gate.release(100)
     assert asked.get(timeout=30) == 1
     wait_for(lambda: there.call(Slow.seen).get(timeout=30) == [10, 11, 0])

@@ -243,12 +243,13 @@ def test_signals_at_any_time_lose_nothing(system, ref):
             future = ref.call(Notes.note, number)
             futures.append(future)
             try:
-                armed.append(1)
-                future.get()
-            except Interrupt:
+                try:
+                    armed.append(1)
+                    future.get()
+                finally:
+                    armed.clear()
+            except Interrupt:  # just before it was disarmed, too
                 interrupted += 1
-            finally:
-                armed.clear()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
