@@ -171,13 +171,13 @@ def send(system: af.ActorSystem, source: Any, folder: Path) -> None:
 
 def settled(source: Any, sink: Any, system: af.ActorSystem) -> tuple[Any, Any]:
     """Wait until nothing is left to be done."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 100
     while time.monotonic() < end:
         left = system.store.read(lambda tx: (tx.one("actors.newest"), tx.all("actors.timers", {"actor": "source"})))
         if left[0][0] is None and not left[1]:
             break
         time.sleep(0.01)
-    return source.call(Source.all).get(timeout=30), sink.call(Sink.all).get(timeout=30)
+    return source.call(Source.all).get(timeout=100), sink.call(Sink.all).get(timeout=100)
 
 
 def live(folder: Path, die_at: int) -> int:
@@ -241,7 +241,7 @@ def meet_poison(folder: Path, messages: list[int]) -> list[int]:
         for message in messages:
             deadly.tell(message)
         (folder / "sent").touch()
-        seen: list[int] = deadly.call(Deadly.all).get(timeout=30)[0]
+        seen: list[int] = deadly.call(Deadly.all).get(timeout=100)[0]
         return seen
 
 
@@ -275,12 +275,12 @@ def meet_timers(folder: Path, messages: list[tuple[int, float, bool]], count: in
         bomb = system.spawn(af.child(Bomb, folder).options(name="bomb"))
         for message in messages:
             bomb.tell(message)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 100
         while True:
-            fired = bomb.call(Sink.all).get(timeout=30)[1]
+            fired = bomb.call(Sink.all).get(timeout=100)[1]
             if len(fired) >= count or time.monotonic() > end:
                 letters = [(letter.message, letter.cause, letter.crashes) for letter in system.dead_mail.messages()]
-                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=30)
+                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=100)
             time.sleep(0.01)
 
 
@@ -335,9 +335,9 @@ def meet_mines(url: str, folder: Path, begin: Any, end: Any) -> Any:
     with af.ActorSystem("crash", store=url, durability="process") as system:
         mine = system.spawn(af.child(Mine, str(folder)).options(name="mine"))
         begin(system, mine)
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 100
         while True:
-            known = mine.call(Mine.known).get(timeout=30)
+            known = mine.call(Mine.known).get(timeout=100)
             if end(known) or time.monotonic() > limit:
                 return known, [(one.message, one.cause, one.crashes) for one in system.dead_mail.messages()]
             time.sleep(0.01)

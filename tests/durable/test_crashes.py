@@ -137,7 +137,7 @@ def begin():
     with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
         bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb"))
         for number in (1, 2, 3):
-            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=30)
+            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=100)
         import time
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -165,7 +165,7 @@ def run(first):
         bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb", retry=retry))
         if first:
             bomb.tell((1, 0.0, False))
-        end = c.time.monotonic() + 20
+        end = c.time.monotonic() + 100
         while not system.dead_mail.count() and c.time.monotonic() < end:
             c.time.sleep(0.01)
         return [(one.cause, one.attempt, one.crashes) for one in system.dead_mail.messages()]
@@ -193,7 +193,7 @@ def test_a_timeout_of_a_machine_that_kills_three_processes_is_a_dead_letter_and_
     script = """
 def begin(system, mine):
     if not c.tried(folder):
-        mine.call(c.Mine.arm).get(timeout=30)
+        mine.call(c.Mine.arm).get(timeout=100)
 for n in range(3):
     assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: False)) is None
     assert len(c.tried(folder)) == n + 1
@@ -215,7 +215,7 @@ def test_only_the_timer_of_a_machine_that_kills_is_a_dead_letter(url, tmp_path):
     script = """
 def begin(system, mine):
     if not c.tried(folder):
-        mine.call(c.Mine.plan, "kill", "well").get(timeout=30)
+        mine.call(c.Mine.plan, "kill", "well").get(timeout=100)
 for n in range(3):
     assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: False)) is None
 print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: not known[2]))))
@@ -227,7 +227,7 @@ print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, begin, lambda known:
 def test_a_timer_of_a_machine_that_is_due_is_not_blamed_for_the_deaths_that_others_cause(url, tmp_path):
     script = """
 def begin(system, mine):
-    mine.call(c.Mine.plan, "well").get(timeout=30)
+    mine.call(c.Mine.plan, "well").get(timeout=100)
     c.os.kill(c.os.getpid(), c.signal.SIGKILL)
 def dies_on_start():
     c.Mine.on_start = lambda self: c.os.kill(c.os.getpid(), c.signal.SIGKILL)

@@ -149,19 +149,19 @@ def test_handlers_run_in_another_process_which_has_no_store(tmp_path, store):
     url = store if store == "memory:" else f"sqlite:///{tmp_path / 'x.db'}"
     with af.ActorSystem("test", store=url, durability="process") as system:
         ref = system.spawn(hosted(Here))
-        assert ref.call(Here.add, 2).get(timeout=30) == 2
-        assert ref.call(Here.pid).get(timeout=30) != os.getpid()
+        assert ref.call(Here.add, 2).get(timeout=100) == 2
+        assert ref.call(Here.pid).get(timeout=100) != os.getpid()
         if sys.platform == "linux":
-            assert not [name for name in ref.call(Here.files).get(timeout=30) if "x.db" in name]
+            assert not [name for name in ref.call(Here.files).get(timeout=100) if "x.db" in name]
 
 
 def test_what_needs_the_store_is_refused_there_with_the_cure(start):
     with start() as system:
         ref = system.spawn(hosted(Here))
         with pytest.raises(af.DefinitionError, match="plain task of a queue"):
-            ref.call(Here.current).get(timeout=30)
+            ref.call(Here.current).get(timeout=100)
         with pytest.raises(af.DefinitionError, match="child process has no store"):
-            ref.call(Here.spawn_durable).get(timeout=30)
+            ref.call(Here.spawn_durable).get(timeout=100)
 
 
 def test_its_tree_and_its_ref_in_other_processes_are_as_of_any_hosted_actor(start):
@@ -169,9 +169,9 @@ def test_its_tree_and_its_ref_in_other_processes_are_as_of_any_hosted_actor(star
         ref = system.spawn(hosted(Here))
         other = system.spawn(af.child(test_owners.Lodger).options(host=af.Process()))
         assert "a  Here (idle)" in str(system.tree())
-        assert other.call(test_owners.Lodger.ask, ref, 3).get(timeout=30) == 3
-        other.call(test_owners.Lodger.tell, ref, "x").get(timeout=30)
-        wait_for(lambda: ref.call(Here.seen).get(timeout=30) == ["x"])
+        assert other.call(test_owners.Lodger.ask, ref, 3).get(timeout=100) == 3
+        other.call(test_owners.Lodger.tell, ref, "x").get(timeout=100)
+        wait_for(lambda: ref.call(Here.seen).get(timeout=100) == ["x"])
 
 
 def test_a_ref_of_an_actor_that_is_not_spawned_works_in_a_child_process(start):
@@ -184,19 +184,19 @@ def test_a_ref_of_an_actor_that_is_not_spawned_works_in_a_child_process(start):
 
     with start() as system:
         payee = system.spawn(test_state.named(Account, "payee"))
-        system.spawn(hosted(Holder)).call(Holder.keep, payee).get(timeout=30)
+        system.spawn(hosted(Holder)).call(Holder.keep, payee).get(timeout=100)
     with start() as system:
         holder = system.spawn(hosted(Holder))
-        holder.call(Holder.send, "in the commit").get(timeout=30)
+        holder.call(Holder.send, "in the commit").get(timeout=100)
         lodger = system.spawn(af.child(test_owners.Lodger).options(host=af.Process()))
-        (ref,) = holder.call(Holder.seen).get(timeout=30)
-        lodger.call(test_owners.Lodger.tell, ref, "by name").get(timeout=30)
+        (ref,) = holder.call(Holder.seen).get(timeout=100)
+        lodger.call(test_owners.Lodger.tell, ref, "by name").get(timeout=100)
         wait_for(lambda: rows(system, "af_mail") == 2)
         asked = lodger.call(test_owners.Lodger.ask, ref, 5)
         wait_for(lambda: rows(system, "af_mail") == 3)
         payee = system.spawn(test_state.named(Account, "payee"))
-        assert asked.get(timeout=30) == 5
-        assert payee.call(Account.seen).get(timeout=30) == ["in the commit", "by name"]
+        assert asked.get(timeout=100) == 5
+        assert payee.call(Account.seen).get(timeout=100) == ["in the commit", "by name"]
 
 
 class Stopper(Here):
@@ -214,9 +214,9 @@ def test_a_durable_handler_stops_others_with_its_commit_and_cannot_wait_for_that
         cls = Account if kind in ("durable", "both") else Collector
         other = system.spawn(af.child(cls).options(name="other", **options))
         with pytest.raises(af.DefinitionError, match=r"ctx\.pipe"):
-            ref.call(Stopper.end, other, block=True).get(timeout=30)
+            ref.call(Stopper.end, other, block=True).get(timeout=100)
         assert other.is_alive()
-        ref.call(Stopper.end, other, block=False).get(timeout=30)
+        ref.call(Stopper.end, other, block=False).get(timeout=100)
         wait_for(lambda: not other.is_alive())
 
 
@@ -243,8 +243,8 @@ def test_a_failed_tell_is_rolled_back_tried_again_and_then_a_dead_letter(start):
         assert isinstance(letters[0].reason, ValueError)
         assert rows(system, "af_dead_mail") == 1
         assert rows(system, "af_mail") == 0
-        assert ref.call(Failing.add, 1).get(timeout=30) == 1
-        assert collector.call(Collector.all).get(timeout=30) == []
+        assert ref.call(Failing.add, 1).get(timeout=100) == 1
+        assert collector.call(Collector.all).get(timeout=100) == []
         assert crashes == []
 
 
@@ -257,12 +257,12 @@ def test_a_commit_that_fails_rolls_the_child_back_and_nothing_leaves_twice(start
         wait_for(lambda: begun(tmp_path))
         disk.failing = 3
         (tmp_path / "leave").touch()
-        assert future.get(timeout=30) == 1
+        assert future.get(timeout=100) == 1
         assert disk.refused == 3
         assert len(begun(tmp_path)) > 1
-        assert ref.call(Here.total).get(timeout=30) == 1
-        wait_for(lambda: collector.call(Collector.all).get(timeout=30))
-        assert collector.call(Collector.all).get(timeout=30) == [1]
+        assert ref.call(Here.total).get(timeout=100) == 1
+        wait_for(lambda: collector.call(Collector.all).get(timeout=100))
+        assert collector.call(Collector.all).get(timeout=100) == [1]
 
 
 # --- deaths ----------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_message_whose_process_is_killed_is_handled_again_on_the_old_state(sta
     with start() as system:
         collector = system.spawn(Collector)
         (ref,) = supervised(system, hosted(Here, "a", collector))
-        ref.call(Here.add, 10).get(timeout=30)
+        ref.call(Here.add, 10).get(timeout=100)
         future = ref.call(Here.hold, tmp_path)
         ref.tell("behind it")
         for count in (1, 2):
@@ -280,10 +280,10 @@ def test_a_message_whose_process_is_killed_is_handled_again_on_the_old_state(sta
             os.kill(begun(tmp_path)[-1], signal.SIGKILL)
         wait_for(lambda: len(begun(tmp_path)) == 3)
         (tmp_path / "leave").touch()
-        assert future.get(timeout=30) == 11
-        assert ref.call(Here.seen).get(timeout=30) == ["behind it"]
+        assert future.get(timeout=100) == 11
+        assert ref.call(Here.seen).get(timeout=100) == ["behind it"]
         assert len(set(begun(tmp_path))) == 3
-        wait_for(lambda: collector.call(Collector.all).get(timeout=30) == [1, "behind it"])
+        wait_for(lambda: collector.call(Collector.all).get(timeout=100) == [1, "behind it"])
 
 
 def test_a_temporary_actor_ends_with_its_process_and_its_rows_stay(start, tmp_path):
@@ -293,10 +293,10 @@ def test_a_temporary_actor_ends_with_its_process_and_its_rows_stay(start, tmp_pa
         wait_for(lambda: begun(tmp_path))
         os.kill(begun(tmp_path)[0], signal.SIGKILL)
         with pytest.raises(af.ActorDeadError):
-            future.get(timeout=30)
+            future.get(timeout=100)
         (tmp_path / "leave").touch()
         wait_for(lambda: not ref.is_alive())
-        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=30) == 1
+        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=100) == 1
 
 
 @pytest.mark.slow(quick=["memory"])
@@ -305,16 +305,16 @@ def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tm
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
         (ref,) = supervised(system, hosted(Here))
-        ref.call(Here.add, 1).get(timeout=30)
+        ref.call(Here.add, 1).get(timeout=100)
         ref.cast(Here.exit)
         asked = ref.call(Here.exit)
         ref.tell("behind them")
-        assert ref.call(Here.seen).get(timeout=30) == ["behind them"]
+        assert ref.call(Here.seen).get(timeout=100) == ["behind them"]
         with pytest.raises(af.HostDied, match="3 processes"):
-            asked.get(timeout=30)
+            asked.get(timeout=100)
         wait_for(lambda: letters)
         assert "3 processes" in str(letters[0].reason)
-        assert ref.call(Here.total).get(timeout=30) == 1
+        assert ref.call(Here.total).get(timeout=100) == 1
 
 
 @pytest.mark.slow(quick=["memory"])
@@ -327,10 +327,10 @@ def test_a_timer_that_kills_its_process_three_times_is_a_dead_letter(start):
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
         (ref,) = supervised(system, hosted(Doomed))
-        ref.call(Doomed.begin).get(timeout=30)
+        ref.call(Doomed.begin).get(timeout=100)
         wait_for(lambda: letters)
         assert "3 processes" in str(letters[0].reason)
-        assert ref.call(Doomed.add, 1).get(timeout=30) == 1
+        assert ref.call(Doomed.add, 1).get(timeout=100) == 1
         assert rows(system, "af_actor_timer") == 0
         assert [letter.crashes for letter in system.dead_mail.messages()] == [3]
 
@@ -344,8 +344,8 @@ def test_a_state_over_the_limit_fails_in_the_child_and_is_rolled_back(url):
     with af.ActorSystem("test", store=url, settings=af.Settings(payload_limit=100_000)) as system:
         (ref,) = supervised(system, hosted(Growing, retry=QUICK))
         with pytest.raises(af.PayloadError, match=r"the state of .*: 0\.2 MB, over Settings"):
-            ref.call(Growing.grow, 150_000).get(timeout=30)
-        assert ref.call(Growing.seen).get(timeout=30) == []
+            ref.call(Growing.grow, 150_000).get(timeout=100)
+        assert ref.call(Growing.seen).get(timeout=100) == []
 
 
 def test_the_death_of_a_shared_process_is_one_restart_and_blames_only_what_was_handled(start, tmp_path):
@@ -359,8 +359,8 @@ def test_the_death_of_a_shared_process_is_one_restart_and_blames_only_what_was_h
         wait_for(lambda: len(begun(tmp_path)) == 2)
         os.kill(begun(tmp_path)[0], signal.SIGKILL)
         (tmp_path / "leave").touch()
-        assert [future.get(timeout=30) for future in futures] == [1, 1]
-        assert refs[2].call(Here.total).get(timeout=30) == 0
+        assert [future.get(timeout=100) for future in futures] == [1, 1]
+        assert refs[2].call(Here.total).get(timeout=100) == 0
 
 
 def test_timers_and_promised_answers_outlive_the_process(start):
@@ -375,8 +375,8 @@ def test_timers_and_promised_answers_outlive_the_process(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Later))
         future = ref.call(Later.ask_me)
-        os.kill(ref.call(Later.pid).get(timeout=30), signal.SIGKILL)
-        assert future.get(timeout=30) == 7
+        os.kill(ref.call(Later.pid).get(timeout=100), signal.SIGKILL)
+        assert future.get(timeout=100) == 7
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -402,19 +402,19 @@ class Fickle(Here):
 def test_a_timer_is_cancelled_by_a_later_handler(start):
     with start() as system:
         ref = system.spawn(hosted(Fickle))
-        ref.call(Fickle.begin).get(timeout=30)
+        ref.call(Fickle.begin).get(timeout=100)
         assert rows(system, "af_actor_timer") == 1
-        assert ref.call(Fickle.give_up).get(timeout=30)
+        assert ref.call(Fickle.give_up).get(timeout=100)
         assert rows(system, "af_actor_timer") == 0
-        assert not ref.call(Fickle.give_up).get(timeout=30)
+        assert not ref.call(Fickle.give_up).get(timeout=100)
 
 
 def test_a_timer_made_and_cancelled_outside_of_handlers_is_a_row_too(start):
     with start() as system:
         ref = system.spawn(hosted(Fickle))
-        ref.call(Fickle.begin).get(timeout=30)
-        ref.call(Fickle.beside).get(timeout=30)
-        wait_for(lambda: ref.call(Fickle.total).get(timeout=30) == 25)
+        ref.call(Fickle.begin).get(timeout=100)
+        ref.call(Fickle.beside).get(timeout=100)
+        wait_for(lambda: ref.call(Fickle.total).get(timeout=100) == 25)
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -470,12 +470,12 @@ class Mourned(Kettle):
 def test_a_timeout_of_a_state_is_committed_and_outlives_the_process(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Kettle))
-        ref.call(Kettle.heat).get(timeout=30)
+        ref.call(Kettle.heat).get(timeout=100)
         touched = ref.call(Kettle.touch, "Ann")  # deferred until it is cold
-        assert touched.get(timeout=30) == "Ann"
-        ref.call(Kettle.heat).get(timeout=30)
+        assert touched.get(timeout=100) == "Ann"
+        ref.call(Kettle.heat).get(timeout=100)
         ref.cast(Kettle.die)
-        wait_for(lambda: ref.proxy().laps.get(timeout=30) == 2)
+        wait_for(lambda: ref.proxy().laps.get(timeout=100) == 2)
         assert ref.state == "cold"
 
 
@@ -484,8 +484,8 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine(start):
         ref = system.spawn(hosted(Kettle, retry=QUICK))
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
-        ref.call(Kettle.spoil).get(timeout=30)
-        ref.call(Kettle.heat).get(timeout=30)
+        ref.call(Kettle.spoil).get(timeout=100)
+        ref.call(Kettle.heat).get(timeout=100)
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
@@ -497,8 +497,8 @@ def test_on_failure_runs_in_the_process_of_a_machine_that_a_timeout_crashes(star
         crashes = []
         system.subscribe(af.Crashed, crashes.append)
         pid = ref._host.handle.pid
-        ref.call(Mourned.spoil).get(timeout=30)
-        ref.call(Mourned.heat).get(timeout=30)
+        ref.call(Mourned.spoil).get(timeout=100)
+        ref.call(Mourned.heat).get(timeout=100)
         wait_for(lambda: crashes)
         assert isinstance(crashes[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
@@ -513,7 +513,7 @@ def test_on_failure_runs_in_the_process_of_an_actor_that_another_node_has_taken(
     with start("one") as one, start("two") as two:
         here = one.spawn(hosted(Taken))
         there = two.spawn(hosted(Taken))
-        pid = here.call(Taken.pid).get(timeout=30)
+        pid = here.call(Taken.pid).get(timeout=100)
         here.cast(Taken.hold, tmp_path)
         wait_for(lambda: begun(tmp_path))
 
@@ -531,15 +531,15 @@ def test_a_timeout_that_was_due_while_its_machine_is_rolled_back_comes_to_pass_o
     with start() as system:
         ref = system.spawn(hosted(Slow))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Slow.hold, 0.5).get(timeout=30)
+            ref.call(Slow.hold, 0.5).get(timeout=100)
         wait_for(lambda: ref.state == "over")
-        assert ref.proxy().count.get(timeout=30) == 1
+        assert ref.proxy().count.get(timeout=100) == 1
 
 
 def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Kettle))
-        ref.call(Kettle.end).get(timeout=30)
+        ref.call(Kettle.end).get(timeout=100)
         wait_for(lambda: not ref.is_alive())
 
 
@@ -548,17 +548,17 @@ def test_a_machine_of_a_function_is_hosted_without_a_store_too():
     with af.ActorSystem("test") as system:
         ref = system.spawn(hosted(Door))
         future = ref.call(Door.enter, "Ann")
-        ref.call(Door.open).get(timeout=30)
-        assert future.get(timeout=30) == "Ann"
+        ref.call(Door.open).get(timeout=100)
+        assert future.get(timeout=100) == "Ann"
 
 
 def test_a_machine_made_of_a_snapshot(start):
     with start() as system:
         order = system.spawn(hosted(Order, "a", 5))
-        order.call(Order.pay, 3).get(timeout=30)
-        snap = order.call(Order.snapshot).get(timeout=30)
+        order.call(Order.pay, 3).get(timeout=100)
+        snap = order.call(Order.snapshot).get(timeout=100)
         other = system.spawn(hosted(Order.restore, "b", snap))
-        assert other.call(Order.pay, 2).get(timeout=30) == 5
+        assert other.call(Order.pay, 2).get(timeout=100) == 5
         assert other.state == "paid"
 
 
@@ -570,11 +570,11 @@ def test_of_two_nodes_the_second_takes_over_when_the_first_ends(start):
         with start("one") as one:
             here = one.spawn(hosted(Here))
             there = two.spawn(hosted(Here))
-            first = there.call(Here.pid).get(timeout=30)
-            assert first == here.call(Here.pid).get(timeout=30)
-            here.call(Here.add, 2).get(timeout=30)
-        assert there.call(Here.add, 1).get(timeout=30) == 3
-        assert there.call(Here.pid).get(timeout=30) not in (first, os.getpid())
+            first = there.call(Here.pid).get(timeout=100)
+            assert first == here.call(Here.pid).get(timeout=100)
+            here.call(Here.add, 2).get(timeout=100)
+        assert there.call(Here.add, 1).get(timeout=100) == 3
+        assert there.call(Here.pid).get(timeout=100) not in (first, os.getpid())
 
 
 def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(start, tmp_path):
@@ -588,8 +588,8 @@ def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(s
         wait_for(lambda: len(begun(tmp_path)) == 2)  # handled again, by the new owner
         (tmp_path / "leave").touch()
         wait_for(lambda: not here.is_alive())
-        assert there.call(Here.total).get(timeout=30) == 1
-        assert collector.call(Collector.all).get(timeout=30) == []
+        assert there.call(Here.total).get(timeout=100) == 1
+        assert collector.call(Collector.all).get(timeout=100) == []
         wait_for(lambda: not Path(f"/proc/{begun(tmp_path)[0]}").exists())
 
 
@@ -597,8 +597,8 @@ def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(s
 def test_a_process_that_is_replaced_hands_the_actor_on(start):
     with start() as system:
         ref = system.spawn(hosted(Here, host=af.Process(max_messages=10)))
-        pids = [ref.call(Here.pid).get(timeout=30) for _ in range(60) if ref.call(Here.add, 1).get(timeout=30)]
-        assert ref.call(Here.total).get(timeout=30) == 60
+        pids = [ref.call(Here.pid).get(timeout=100) for _ in range(60) if ref.call(Here.add, 1).get(timeout=100)]
+        assert ref.call(Here.total).get(timeout=100) == 60
         assert len(set(pids)) > 2
 
 
@@ -625,7 +625,7 @@ def test_a_handler_that_works_is_waited_for_and_committed_before_the_end(start, 
         if ended is None:
             ended = tree.stop(block=False)
         (tmp_path / "leave").touch()
-        assert ended.get(timeout=30)
+        assert ended.get(timeout=100)
         assert (tmp_path / "ended").read_text() == "1"
         assert rows(system, "af_mail") == 0
 
@@ -654,7 +654,7 @@ def test_on_stop_is_waited_for_though_the_end_was_asked_for_while_a_handler_work
         with pytest.raises(af.AskTimeout):
             ended.get(timeout=0.3)
         (tmp_path / "end").touch()
-        assert ended.get(timeout=30)
+        assert ended.get(timeout=100)
         assert (tmp_path / "ended").exists()
 
 
@@ -666,7 +666,7 @@ def test_a_handler_that_waits_is_woken_and_its_message_handled_in_the_next_life(
         wait_for(lambda: begun(tmp_path))
     with start() as system:
         (tmp_path / "leave").touch()
-        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=30) == 1
+        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=100) == 1
 
 
 def test_one_that_does_not_end_in_time_is_abandoned_and_its_message_stays(start, tmp_path):
@@ -692,8 +692,8 @@ def test_what_on_start_sends_to_another_process_leaves(start):
                 there.tell("started")
                 self.state.n = 7
 
-        assert system.spawn(af.child(Greeting).options(name="a")).call(Account.total).get(timeout=30) == 7
-        wait_for(lambda: there.call(Collector.all).get(timeout=30) == ["started"])
+        assert system.spawn(af.child(Greeting).options(name="a")).call(Account.total).get(timeout=100) == 7
+        wait_for(lambda: there.call(Collector.all).get(timeout=100) == ["started"])
 
 
 # --- elsewhere -------------------------------------------------------------------------------------------------------
@@ -718,8 +718,8 @@ def test_a_process_that_stands_still_is_killed_when_its_actor_is_to_end_and_does
         tree = system.spawn(af.child(af.Supervisor, *children[:2], strategy="one_for_all").options(name="tree"))
         ref, neighbour = (system.find(f"{tree.path}/{name}") for name in ("a", "here"))
         there = system.spawn(children[2])
-        pid = ref.call(Here.pid).get(timeout=30)
-        assert there.call(Neighbour.pid).get(timeout=30) == pid
+        pid = ref.call(Here.pid).get(timeout=100)
+        assert there.call(Neighbour.pid).get(timeout=100) == pid
         stop_process(pid)
         try:
             answer = ref.call(Here.pid)
@@ -727,10 +727,10 @@ def test_a_process_that_stands_still_is_killed_when_its_actor_is_to_end_and_does
             if stop:
                 tree.stop(timeout=30)
                 with pytest.raises(af.ActorDeadError):
-                    answer.get(timeout=30)
+                    answer.get(timeout=100)
             else:
                 neighbour.cast(Neighbour.crash)
-                assert answer.get(timeout=30) != pid
+                assert answer.get(timeout=100) != pid
             wait_for(lambda: not there.is_alive())
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -762,9 +762,9 @@ def test_on_a_server(postgres_server, tmp_path):
             wait_for(lambda: begun(tmp_path))
             os.kill(begun(tmp_path)[0], signal.SIGKILL)
             (tmp_path / "leave").touch()
-            assert future.get(timeout=30) == 5
+            assert future.get(timeout=100) == 5
             ref.cast(Here.exit)
-            assert ref.call(Here.total).get(timeout=30) == 5
+            assert ref.call(Here.total).get(timeout=100) == 5
         with af.ActorSystem("test", store=url) as system:
             (ref,) = supervised(system, hosted(Here))
-            assert ref.call(Here.add, 1).get(timeout=30) == 6
+            assert ref.call(Here.add, 1).get(timeout=100) == 6

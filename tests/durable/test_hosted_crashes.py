@@ -43,16 +43,16 @@ def test_of_processes_that_are_killed_all_the_time_nothing_is_lost_or_done_twice
         tree = system.spawn(af.child(af.Supervisor, sink, intensity=100_000, period=1.0).options(name="tree"))
         sink = system.find("/crash/tree/sink")
         source = af.child(crashing.Source, sink, witness).options(name="source", host=af.Process())
-        source = tree.call(af.Supervisor.start_child, source).get(timeout=30)
+        source = tree.call(af.Supervisor.start_child, source).get(timeout=100)
         for number in numbers:
             source.tell(number)
             if number % 5 == 0:
                 time.sleep(rng.uniform(0, 0.03))
                 kill_one([source, sink], rng)
-        wait_for(lambda: len(source.call(crashing.Source.all).get(timeout=30)[1]) == N, seconds=60)
-        seen, fired = source.call(crashing.Source.all).get(timeout=30)
-        wait_for(lambda: len(sink.call(crashing.Sink.all).get(timeout=30)[0]) >= N, seconds=60)
-        sunk, _ = sink.call(crashing.Sink.all).get(timeout=30)
+        wait_for(lambda: len(source.call(crashing.Source.all).get(timeout=100)[1]) == N, seconds=60)
+        seen, fired = source.call(crashing.Source.all).get(timeout=100)
+        wait_for(lambda: len(sink.call(crashing.Sink.all).get(timeout=100)[0]) >= N, seconds=60)
+        sunk, _ = sink.call(crashing.Sink.all).get(timeout=100)
         world = crashing.noted(tmp_path / "world")
     assert seen == sunk == numbers
     assert sorted(fired) == numbers

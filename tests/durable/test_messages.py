@@ -24,7 +24,7 @@ def rows(system, table):
     return system.store.read(count)
 
 
-def wait_for(condition, seconds=30.0):
+def wait_for(condition, seconds=100.0):
     """Wait until something is so."""
     done = threading.Event()
     for _ in range(int(seconds * 200)):
@@ -48,7 +48,7 @@ def test_a_send_from_outside_is_stored_when_it_returns(start):
             ref.tell(message)
         assert rows(system, "af_mail") == 3
         gate.set()
-        assert ref.call(Held.seen).get(timeout=30) == [0, 1, 2]
+        assert ref.call(Held.seen).get(timeout=100) == [0, 1, 2]
         assert rows(system, "af_mail") == 0
 
 
@@ -64,7 +64,7 @@ def test_what_was_not_handled_is_handled_by_the_next_process(start):
             ref.tell(message)
         system.stop(grace=0.2)
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.seen).get(timeout=30) == list(range(200))
+        assert system.spawn(named(Account)).call(Account.seen).get(timeout=100) == list(range(200))
 
 
 def test_messages_of_one_sender_keep_their_order_under_load(start):
@@ -80,7 +80,7 @@ def test_messages_of_one_sender_keep_their_order_under_load(start):
             thread.start()
         for thread in threads:
             thread.join()
-        seen = ref.call(Account.seen).get(timeout=30)
+        seen = ref.call(Account.seen).get(timeout=100)
         assert len(seen) == 160
         for who in range(4):
             assert [number for one, number in seen if one == who] == list(range(40))
@@ -96,8 +96,8 @@ def test_sends_between_durable_actors_keep_their_order(start):
         sink = system.spawn(named(Account, "sink"))
         source = system.spawn(named(Source, "source"))
         for _ in range(3):
-            source.call(Source.go, sink, 50).get(timeout=30)
-        assert sink.call(Account.seen).get(timeout=30) == list(range(50)) * 3
+            source.call(Source.go, sink, 50).get(timeout=100)
+        assert sink.call(Account.seen).get(timeout=100) == list(range(50)) * 3
 
 
 def test_stop_comes_behind_what_was_queued(start):
@@ -106,7 +106,7 @@ def test_stop_comes_behind_what_was_queued(start):
         for message in range(100):
             ref.tell(message)
         ref.stop()
-        assert system.spawn(named(Account)).call(Account.seen).get(timeout=30) == list(range(100))
+        assert system.spawn(named(Account)).call(Account.seen).get(timeout=100) == list(range(100))
 
 
 def test_a_message_to_an_ordinary_actor_leaves_after_the_commit_only(start):
@@ -129,9 +129,9 @@ def test_sends_of_a_failed_handler_do_not_leave(start):
         collector = system.spawn(Collector)
         ref = system.spawn(named(Account, "a", collector, retry=QUICK))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Account.fail).get(timeout=30)
+            ref.call(Account.fail).get(timeout=100)
         ref.tell("fine")
-        wait_for(lambda: collector.call(Collector.all).get(timeout=30) == ["fine"])
+        wait_for(lambda: collector.call(Collector.all).get(timeout=100) == ["fine"])
 
 
 def test_the_sender_is_known_to_both_kinds(start):
@@ -152,17 +152,17 @@ def test_the_sender_is_known_to_both_kinds(start):
         plain = system.spawn(Plain)
         durable = system.spawn(named(Durable, "durable"))
         asker = system.spawn(named(Asker, "asker"))
-        asker.call(Asker.go, durable, plain).get(timeout=30)
-        wait_for(lambda: plain.call(Plain.all).get(timeout=30) == [asker])
-        wait_for(lambda: durable.proxy().state.get(timeout=30).seen == [asker])
+        asker.call(Asker.go, durable, plain).get(timeout=100)
+        wait_for(lambda: plain.call(Plain.all).get(timeout=100) == [asker])
+        wait_for(lambda: durable.proxy().state.get(timeout=100).seen == [asker])
 
 
 def test_a_failed_ask_is_answered_rolled_back_and_not_tried_again(start):
     with start() as system:
         ref = system.spawn(named(Account, retry=QUICK))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Account.fail, 100).get(timeout=30)
-        assert ref.call(Account.total).get(timeout=30) == 0
+            ref.call(Account.fail, 100).get(timeout=100)
+        assert ref.call(Account.total).get(timeout=100) == 0
         assert rows(system, "af_dead_mail") == 0
         assert ref.is_alive()
 
@@ -189,7 +189,7 @@ def test_a_failed_tell_is_tried_again_and_then_a_dead_letter(start):
         assert isinstance(letters[0].reason, ValueError)
         assert rows(system, "af_dead_mail") == 1
         assert rows(system, "af_mail") == 0
-        assert ref.call(Account.add, 1).get(timeout=30) == 1  # it lives, and failures are no crashes
+        assert ref.call(Account.add, 1).get(timeout=100) == 1  # it lives, and failures are no crashes
         assert crashes == []
 
 
@@ -207,7 +207,7 @@ def test_the_next_message_waits_for_the_tries_of_the_one_before(start):
         ref = system.spawn(named(Once, retry=QUICK))
         ref.tell("first")
         ref.tell("second")
-        assert ref.call(Once.seen).get(timeout=30) == ["first", "second"]
+        assert ref.call(Once.seen).get(timeout=100) == ["first", "second"]
         assert tried == ["first", "first", "first", "second"]
 
 
@@ -242,7 +242,7 @@ def test_base_exceptions_are_failed_tries_too(start, error):
         system.subscribe(af.DeadLetter, letters.append)
         ref.tell("bad")
         wait_for(lambda: letters)
-        assert ref.call(Account.total).get(timeout=30) == 0
+        assert ref.call(Account.total).get(timeout=100) == 0
 
 
 def test_waiting_for_an_answer_raises_at_once_with_the_cure(start):
@@ -261,7 +261,7 @@ def test_waiting_for_an_answer_raises_at_once_with_the_cure(start):
         ref = system.spawn(named(Waiting))
         for method in (Waiting.ask, Waiting.wait, Waiting.joined):
             with pytest.raises(af.DefinitionError, match=r"ctx\.pipe"):
-                ref.call(method, other).get(timeout=30)
+                ref.call(method, other).get(timeout=100)
 
 
 def test_sleep_is_allowed(start):
@@ -271,7 +271,7 @@ def test_sleep_is_allowed(start):
             return self.add(1)
 
     with start() as system:
-        assert system.spawn(named(Sleeping)).call(Sleeping.nap).get(timeout=30) == 1
+        assert system.spawn(named(Sleeping)).call(Sleeping.nap).get(timeout=100) == 1
 
 
 def test_an_answer_comes_as_a_message_by_pipe(start):
@@ -285,8 +285,8 @@ def test_an_answer_comes_as_a_message_by_pipe(start):
     with start() as system:
         other = system.spawn(named(Account, "other"))
         ref = system.spawn(named(Curious, "curious"))
-        ref.call(Curious.ask, other).get(timeout=30)
-        wait_for(lambda: ref.call(Account.total).get(timeout=30) == 5)
+        ref.call(Curious.ask, other).get(timeout=100)
+        wait_for(lambda: ref.call(Account.total).get(timeout=100) == 5)
 
 
 def test_a_stashed_message_stays_in_its_place_and_its_asker_waits(start):
@@ -305,11 +305,11 @@ def test_a_stashed_message_stays_in_its_place_and_its_asker_waits(start):
     with start() as system:
         ref = system.spawn(named(Door))
         futures = [ref.call(Door.enter, who) for who in "ab"]
-        ref.call(Door.total).get(timeout=30)
+        ref.call(Door.total).get(timeout=100)
         assert rows(system, "af_mail") == 2
-        ref.call(Door.open).get(timeout=30)
-        assert [future.get(timeout=30) for future in futures] == ["a", "b"]
-        assert ref.call(Door.seen).get(timeout=30) == ["a", "b"]
+        ref.call(Door.open).get(timeout=100)
+        assert [future.get(timeout=100) for future in futures] == ["a", "b"]
+        assert ref.call(Door.seen).get(timeout=100) == ["a", "b"]
 
 
 def test_a_stashed_message_is_there_after_a_restart_of_the_process(start):
@@ -328,12 +328,12 @@ def test_a_stashed_message_is_there_after_a_restart_of_the_process(start):
         ref = system.spawn(named(Door))
         ref.tell("a")
         ref.tell("b")
-        ref.call(Door.total).get(timeout=30)
+        ref.call(Door.total).get(timeout=100)
     with start() as system:
         ref = system.spawn(named(Door))
         ref.tell("c")
-        ref.call(Door.open).get(timeout=30)
-        assert ref.call(Door.seen).get(timeout=30) == ["a", "b", "c"]
+        ref.call(Door.open).get(timeout=100)
+        assert ref.call(Door.seen).get(timeout=100) == ["a", "b", "c"]
 
 
 def test_a_promised_answer_is_kept_in_the_state_and_set_by_a_later_handler(start):
@@ -350,14 +350,14 @@ def test_a_promised_answer_is_kept_in_the_state_and_set_by_a_later_handler(start
     with start() as system:
         ref = system.spawn(named(Later))
         future = ref.call(Later.ask_me)
-        ref.call(Later.total).get(timeout=30)
+        ref.call(Later.total).get(timeout=100)
         assert not future.done()
-        ref.call(Later.answer, 7).get(timeout=30)
-        assert future.get(timeout=30) == 7
+        ref.call(Later.answer, 7).get(timeout=100)
+        assert future.get(timeout=100) == 7
         future = ref.call(Later.ask_me)
-        ref.call(Later.refuse).get(timeout=30)
+        ref.call(Later.refuse).get(timeout=100)
         with pytest.raises(KeyError):
-            future.get(timeout=30)
+            future.get(timeout=100)
         assert rows(system, "af_mail") == 0
 
 
@@ -376,8 +376,8 @@ def test_an_ask_of_a_failed_handler_is_not_sent(start):
         ref = system.spawn(named(Asking))
         for _ in range(2):
             with pytest.raises(ValueError, match="after the ask"):
-                ref.call(Asking.ask_and_fail, other).get(timeout=30)
-        assert other.call(Account.total).get(timeout=30) == 0
+                ref.call(Asking.ask_and_fail, other).get(timeout=100)
+        assert other.call(Account.total).get(timeout=100) == 0
         assert system.scheduler.durable.asks.all() == []
 
 
@@ -391,7 +391,7 @@ def test_open_asks_are_answered_when_the_actor_stops(start):
         future = ref.call(Door.enter)
         ref.stop()
         with pytest.raises(af.ActorDeadError):
-            future.get(timeout=30)
+            future.get(timeout=100)
 
 
 @pytest.mark.parametrize("overflow", ["fail", "block"])
@@ -418,7 +418,7 @@ def test_a_full_mailbox_fails_or_waits(start, overflow):
             assert sender.is_alive()
             gate.set()
             sender.join(30)
-            assert ref.call(Held.seen).get(timeout=30) == [0, 1, 2]
+            assert ref.call(Held.seen).get(timeout=100) == [0, 1, 2]
 
 
 def test_terminated_comes_as_a_committed_message(start):
@@ -433,11 +433,11 @@ def test_terminated_comes_as_a_committed_message(start):
     with start() as system:
         other = system.spawn(Collector)
         ref = system.spawn(named(Watching))
-        ref.call(Watching.watch, other).get(timeout=30)
+        ref.call(Watching.watch, other).get(timeout=100)
         other.stop()
-        wait_for(lambda: ref.call(Account.total).get(timeout=30) == 1)
+        wait_for(lambda: ref.call(Account.total).get(timeout=100) == 1)
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.total).get(timeout=30) == 1
+        assert system.spawn(named(Account)).call(Account.total).get(timeout=100) == 1
 
 
 def test_a_message_from_elsewhere_is_taken_once(start):
@@ -445,11 +445,11 @@ def test_a_message_from_elsewhere_is_taken_once(start):
         ref = system.spawn(named(Account))
         for id_ in ("m1", "m2", "m1"):
             system.deliver(ref, id_, id=id_)
-        assert ref.call(Account.seen).get(timeout=30) == ["m1", "m2"]
+        assert ref.call(Account.seen).get(timeout=100) == ["m1", "m2"]
     with start() as system:
         ref = system.spawn(named(Account))
         system.deliver(ref, "m1", id="m1")
-        assert ref.call(Account.seen).get(timeout=30) == ["m1", "m2"]
+        assert ref.call(Account.seen).get(timeout=100) == ["m1", "m2"]
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
@@ -463,7 +463,7 @@ def test_it_works_in_virtual_time_and_a_seed_repeats_it(seed):
                 for ref in refs:
                     ref.tell(number)
             system.sleep(1)
-            return [(time, path) for time, path, _ in record], sink.call(Account.seen).get(timeout=30)
+            return [(time, path) for time, path, _ in record], sink.call(Account.seen).get(timeout=100)
 
     first, second = once(), once()
     assert first == second
@@ -506,7 +506,7 @@ def test_the_context_of_another_actor_in_a_handler_is_refused_with_the_cure(star
     Meddler.others = others
     with start() as system:
         system.spawn(Plain)
-        said = system.spawn(named(Meddler)).call(Meddler.meddle, what).get(timeout=30)
+        said = system.spawn(named(Meddler)).call(Meddler.meddle, what).get(timeout=100)
         assert said == f"ctx.{what} concerns the current message: use it inside a handler of this actor"
 
 
@@ -519,7 +519,7 @@ def test_a_thread_that_is_slow_behind_its_commit_tells_nothing_that_counts_as_a_
         (worker,) = [thread for thread in unit.scheduler.workers if thread.item[0] is unit.box.ref]
         settled[unit.box.ref] = over, _ = threading.Event(), worker
         outcome = submit(unit)
-        assert over.wait(30)
+        assert over.wait(100)
         return outcome
 
     def settle_and_keep_the_baton(unit, error):
@@ -533,6 +533,6 @@ def test_a_thread_that_is_slow_behind_its_commit_tells_nothing_that_counts_as_a_
     with af.ActorSystem("test", store="memory:") as system:
         ref = system.spawn(named(Account, "ann"))
         answers = [ref.call(Account.add, 1) for _ in range(20)]
-        assert [answer.get(timeout=30) for answer in answers] == list(range(1, 21))
-        assert ref.call(Account.seen).get(timeout=30) == []
+        assert [answer.get(timeout=100) for answer in answers] == list(range(1, 21))
+        assert ref.call(Account.seen).get(timeout=100) == []
         assert system.dead_letters == 0

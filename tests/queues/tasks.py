@@ -109,7 +109,7 @@ def cpu_eat_memory() -> int:
     return len(bytearray(1 << 32))
 
 
-def until(condition, seconds: float = 20) -> None:
+def until(condition, seconds: float = 100) -> None:
     """Wait for what no event tells of."""
     deadline = time.monotonic() + seconds
     while not condition():

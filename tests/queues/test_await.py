@@ -61,16 +61,16 @@ def test_an_awaited_job_that_fails_raises_as_result_does(shop):
 
 def test_an_async_task_awaits_jobs_of_its_queue(shop):
     QUEUES["numbers"] = jobs = shop.queue("numbers", workers=2)
-    assert jobs.enqueue(double_and_add, 3).result(timeout=30) == 7
-    assert jobs.enqueue(sum_of_doubles, 10).result(timeout=30) == 90
+    assert jobs.enqueue(double_and_add, 3).result(timeout=100) == 7
+    assert jobs.enqueue(sum_of_doubles, 10).result(timeout=100) == 90
 
 
 def test_result_in_an_async_task_is_refused_with_the_cure_also_of_a_job_that_is_over(shop):
     QUEUES["numbers"] = jobs = shop.queue("numbers", workers=2)
     over = jobs.enqueue(tasks.double, 1)
-    over.result(timeout=30)
+    over.result(timeout=100)
     with pytest.raises(af.JobFailed, match=r"DefinitionError: job\.result\(\) would block.*`await job`"):
-        jobs.enqueue(result_in_loop, over.id).result(timeout=30)
+        jobs.enqueue(result_in_loop, over.id).result(timeout=100)
 
 
 def test_an_async_task_enqueues_while_other_threads_write(shop):
@@ -85,7 +85,7 @@ def test_an_async_task_enqueues_while_other_threads_write(shop):
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        assert jobs.enqueue(enqueue_in_loop, 100).result(timeout=30) == 100
+        assert jobs.enqueue(enqueue_in_loop, 100).result(timeout=100) == 100
     finally:
         over.set()
         thread.join()
@@ -105,12 +105,12 @@ class AsksInLoop(Asks, loop=True):
 @pytest.mark.parametrize("kind", [Asks, AsksInLoop])
 def test_an_async_handler_awaits_a_job(shop, kind):
     QUEUES["numbers"] = shop.queue("numbers", workers=1)
-    assert shop.spawn(kind).call(kind.double, 4).get(timeout=30) == 16
+    assert shop.spawn(kind).call(kind.double, 4).get(timeout=100) == 16
 
 
 def test_an_async_handler_on_virtual_time_awaits_a_job(timed):
     QUEUES["numbers"] = timed.queue("numbers", workers=1)
-    assert timed.spawn(Asks).call(Asks.double, 4).get(timeout=30) == 16
+    assert timed.spawn(Asks).call(Asks.double, 4).get(timeout=100) == 16
 
 
 def test_a_job_that_another_system_ends_is_awaited(shared_url):
@@ -189,11 +189,11 @@ def test_a_wait_that_is_given_up_leaves_the_job_alone(shop):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(job, 0.01)
 
-    assert begun.wait(30)
+    assert begun.wait(100)
     asyncio.run(main())
     assert not shop.waits._futures
     tasks.GATES["gate"].set()
-    assert job.result(timeout=30) == "gate"
+    assert job.result(timeout=100) == "gate"
 
 
 def test_the_end_of_the_system_ends_a_wait(url):

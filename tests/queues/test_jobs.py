@@ -47,15 +47,15 @@ def key_and_attempt() -> tuple[str, int]:
 def test_a_result_comes_back_as_it_was_returned(shop):
     jobs = shop.queue("photos", workers=2)
     job = jobs.enqueue(shrink, Photo("a", (40, 20)), by=4)
-    assert job.result(timeout=30) == Photo("a", (10, 5))
+    assert job.result(timeout=100) == Photo("a", (10, 5))
     assert job.status == "completed"
-    assert shop.get_job(job.id).result(timeout=30) == Photo("a", (10, 5))
+    assert shop.get_job(job.id).result(timeout=100) == Photo("a", (10, 5))
 
 
 @pytest.mark.parametrize("task", [tasks.double, tasks.await_double])
 def test_plain_and_async_tasks_run_beside_each_other(shop, task):
     jobs = shop.queue("numbers", workers=2)
-    assert [job.result(timeout=30) for job in jobs.enqueue_many(task, [(n,) for n in range(50)])] == [
+    assert [job.result(timeout=100) for job in jobs.enqueue_many(task, [(n,) for n in range(50)])] == [
         2 * n for n in range(50)
     ]
 
@@ -101,7 +101,7 @@ def test_jobs_that_are_added_together_have_the_arguments_of_those_that_are_added
 def test_a_cpu_task_runs_in_another_process(shop):
     import os
 
-    value, pid = shop.queue("numbers", workers=1).enqueue(tasks.cpu_double, 4).result(timeout=30)
+    value, pid = shop.queue("numbers", workers=1).enqueue(tasks.cpu_double, 4).result(timeout=100)
     assert value == 8
     assert pid != os.getpid()
 
@@ -109,20 +109,20 @@ def test_a_cpu_task_runs_in_another_process(shop):
 def test_a_job_that_raises_fails_with_its_error_as_cause(shop):
     job = shop.queue("numbers", workers=1).enqueue(tasks.fail, "no such number")
     with pytest.raises(af.JobFailed, match="failed: ValueError: no such number") as caught:
-        job.result(timeout=30)
+        job.result(timeout=100)
     assert isinstance(caught.value.__cause__, ValueError)
     assert job.info().error == "ValueError: no such number"
 
 
 def test_an_error_of_an_unknown_class_is_text(shop):
     with pytest.raises(af.JobFailed, match="OwnError: mine") as caught:
-        shop.queue("numbers", workers=1).enqueue(raise_own).result(timeout=30)
+        shop.queue("numbers", workers=1).enqueue(raise_own).result(timeout=100)
     assert caught.value.__cause__ is None
 
 
 def test_a_result_that_cannot_be_stored_fails_the_job_and_names_the_place(shop):
     with pytest.raises(af.JobFailed, match=r"the result of .*give_lock is _thread.lock"):
-        shop.queue("numbers", workers=1).enqueue(give_lock).result(timeout=30)
+        shop.queue("numbers", workers=1).enqueue(give_lock).result(timeout=100)
 
 
 def test_an_argument_that_cannot_be_stored_is_refused_and_named(shop):
@@ -147,7 +147,7 @@ def test_a_payload_over_the_limit_is_refused_and_the_limit_is_named(url):
         ):
             jobs.enqueue(tasks.note, "x" * 2_000_000)
         with pytest.raises(af.JobFailed, match=r"the result of .*: 2\.0 MB"):
-            jobs.enqueue(repeat, 2_000_000).result(timeout=30)
+            jobs.enqueue(repeat, 2_000_000).result(timeout=100)
 
 
 @af.task
@@ -158,8 +158,8 @@ def repeat(n: int) -> str:
 def test_the_idempotency_key_is_the_same_in_each_attempt_and_no_other_jobs(shop):
     jobs = shop.queue("numbers", workers=1)
     one, other = jobs.enqueue(key_and_attempt), jobs.enqueue(key_and_attempt)
-    assert one.result(timeout=30) == (f"job-{one.id}", 1)
-    assert other.result(timeout=30) == (f"job-{other.id}", 1)
+    assert one.result(timeout=100) == (f"job-{one.id}", 1)
+    assert other.result(timeout=100) == (f"job-{other.id}", 1)
 
 
 def test_current_is_for_tasks_only():
@@ -171,10 +171,10 @@ def test_statuses_follow_a_job(shop):
     jobs = shop.queue("numbers", workers=1)
     begun = tasks.begun("statuses")
     job, next_one = jobs.enqueue(tasks.hold, "statuses"), jobs.enqueue(tasks.double, 1)
-    assert begun.wait(30)
+    assert begun.wait(100)
     assert (job.status, next_one.status) == ("running", "queued")
     tasks.GATES["statuses"].set()
-    next_one.result(timeout=30)
+    next_one.result(timeout=100)
     assert (job.status, next_one.status) == ("completed", "completed")
 
 
@@ -193,10 +193,10 @@ def test_progress_is_seen_by_others(shop):
 
     begun = tasks.begun("steps")
     job = shop.queue("numbers", workers=1).enqueue(steps, "steps")
-    assert begun.wait(30)
+    assert begun.wait(100)
     tasks.until(lambda: job.info().progress == (3, 10))  # a commit of its own, for which the task does not wait
     tasks.GATES["steps"].set()
-    job.result(timeout=30)
+    job.result(timeout=100)
 
 
 def test_progress_of_a_cpu_task_comes_from_its_process(shop):
@@ -204,7 +204,7 @@ def test_progress_of_a_cpu_task_comes_from_its_process(shop):
     seen = []
     jobs.subscribe(lambda event: seen.append((event.kind, event.detail)))
     job = jobs.enqueue(tasks.cpu_progress)
-    assert job.result(timeout=30) == f"job-{job.id}"
+    assert job.result(timeout=100) == f"job-{job.id}"
     tasks.until(lambda: ("progress", (2, 2)) in seen)  # the listener is told after the commit, which `result` may see
     tasks.until(lambda: job.info().progress == (2, 2))
 
@@ -228,7 +228,7 @@ def test_who_waits_for_a_job_hears_when_the_system_ends(url):
         tasks.until(lambda: system.waits._futures)
         system.stop()
         with pytest.raises(af.ActorDeadError, match="closed"):
-            waiting.result(timeout=30)
+            waiting.result(timeout=100)
 
 
 @pytest.mark.parametrize("id", ["abc", None, "", "-1", "1.5", "²", "9" * 19, "9" * 5000])
@@ -306,22 +306,22 @@ def test_queues_that_make_no_sense_are_refused(arguments):
 def test_a_job_waits_in_a_handler_while_others_run(shop):
     class Asker(af.Actor):
         def ask(self, job):
-            return job.result(timeout=30)
+            return job.result(timeout=100)
 
     jobs = shop.queue("numbers", workers=1)
     refs = [shop.spawn(Asker) for _ in range(5)]
     answers = [ref.call(Asker.ask, jobs.enqueue(tasks.double, n)) for n, ref in enumerate(refs)]
-    assert [answer.get(timeout=30) for answer in answers] == [0, 2, 4, 6, 8]
+    assert [answer.get(timeout=100) for answer in answers] == [0, 2, 4, 6, 8]
 
 
 def test_an_error_that_the_task_declares_comes_back_as_itself_and_others_as_text(shop):
     jobs = shop.queue("q", workers=1)
     with pytest.raises(af.JobFailed, match="OutOfStock: .*book") as caught:
-        jobs.enqueue(tasks.take, "book", declared=True).result(timeout=30)
+        jobs.enqueue(tasks.take, "book", declared=True).result(timeout=100)
     assert type(caught.value.__cause__) is tasks.OutOfStock
     assert caught.value.__cause__.item == "book"
     with pytest.raises(af.JobFailed, match="Undeclared: .*book") as caught:
-        jobs.enqueue(tasks.take, "book", declared=False).result(timeout=30)
+        jobs.enqueue(tasks.take, "book", declared=False).result(timeout=100)
     assert caught.value.__cause__ is None
 
 
@@ -341,9 +341,9 @@ def test_what_was_kept_long_enough_goes_with_the_first_look_of_a_process(shared_
     with af.ActorSystem("first", store=shared_url) as first:
         jobs = first.queue("q", workers=1)
         for _ in range(3):
-            jobs.enqueue(tasks.double.options(keep=0), 1).result(timeout=30)
+            jobs.enqueue(tasks.double.options(keep=0), 1).result(timeout=100)
         last = jobs.enqueue(tasks.double, 2)
-        last.result(timeout=30)
+        last.result(timeout=100)
     with af.ActorSystem("second", store=shared_url) as second:
         jobs = second.queue("q", workers=1)
         tasks.until(lambda: [info.id for info in jobs.jobs()] == [last.id])
@@ -356,4 +356,4 @@ def stop_myself() -> None:
 
 def test_a_task_that_raises_stopping_itself_has_failed_and_is_not_run_for_ever(shop):
     with pytest.raises(af.JobFailed, match="Stopping"):
-        shop.queue("q", workers=1).enqueue(stop_myself).result(timeout=30)
+        shop.queue("q", workers=1).enqueue(stop_myself).result(timeout=100)

@@ -178,7 +178,7 @@ def carriers() -> set[threading.Thread]:
 
 
 def all_end() -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while carriers() and time.monotonic() < deadline:
         time.sleep(0.005)
     return not carriers()
@@ -186,7 +186,7 @@ def all_end() -> bool:
 
 def limit_is(limit: int) -> bool:
     """Say whether the watchdog, which may still be about it, has given back what it raised."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while sys.getrecursionlimit() != limit and time.monotonic() < deadline:
         time.sleep(0.005)
     return sys.getrecursionlimit() == limit
@@ -262,7 +262,7 @@ def test_a_strike_that_comes_as_the_handler_has_returned_is_no_failure_of_the_sc
 
     def strike(worker):
         """Do as the watchdog does that has seen the handler's last line."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while sys._current_frames()[worker.ident].f_code.co_name != "_disarm" and time.monotonic() < deadline:
             time.sleep(0.001)
         struck.append(set_async_exc(ctypes.c_ulong(worker.ident), ctypes.py_object(Struck)))
