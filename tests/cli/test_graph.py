@@ -57,7 +57,6 @@ def lamp(tmp_path, monkeypatch):
     """Write a module into the current folder and return its name; each has a new one, as imports are remembered."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     name = f"lamp_{next(NUMBERS)}"
     (tmp_path / f"{name}.py").write_text(textwrap.dedent(LAMP))
     return name

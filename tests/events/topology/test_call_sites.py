@@ -44,9 +44,8 @@ FACTS = """
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Return a function that writes and imports a module, also one of a package; they are forgotten after the test."""
+    """Return a function that writes and imports a module, also one of a package; each test has a package of its own."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     package = f"shop_{next(NUMBERS)}"
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").touch()
