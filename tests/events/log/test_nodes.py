@@ -67,6 +67,6 @@ def test_two_processes_share_a_service_on_both_databases(start):
     one, two = spawn(start()), spawn(start())
     for n in range(40):
         (one, two)[n % 2].publish(Ordered(f"k{n % 10}", n))
-    wait_for(lambda: (owned_by(one), owned_by(two)) == (4, 4), seconds=60)
-    wait_for(lambda: sum(map(len, seen_by(one).values())) == 40, seconds=60)
+    wait_for(lambda: (owned_by(one), owned_by(two)) == (4, 4), seconds=200)
+    wait_for(lambda: sum(map(len, seen_by(one).values())) == 40, seconds=200)
     assert all(found == sorted(found) for found in seen_by(two).values())
