@@ -45,9 +45,7 @@ def quiet() -> Iterator[None]:
 def end_one(system: af.ActorSystem, chance: random.Random) -> None:
     """End one of the services; its supervisor restarts it, on its stored state."""
     name = chance.choice(sorted(SERVICES))
-    service = system.find(f"/{system.name}/{name}", SERVICES[name])
-    assert service is not None
-    service.call(Restartable.begin_anew).get()
+    system.durable(name, SERVICES[name]).call(Restartable.begin_anew).get()
 
 
 def play_with_kills(app: str, settings: Settings) -> int:

@@ -37,8 +37,7 @@ def main(system: af.ActorSystem, settings: Settings) -> int:
 
 def follow(system: af.ActorSystem, orders: Sequence[OrderPlaced]) -> Iterator[int]:
     """Place the orders, and say now and then how many of them are over."""
-    customers = system.find(f"/{system.name}/customers", Customers)
-    assert customers is not None
+    customers = system.durable("customers", Customers)
     placed = customers.call(Customers.order, 0, []).get()
     while placed < len(orders):
         customers.call(Customers.wait, placed - OPEN).get()

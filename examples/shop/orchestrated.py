@@ -102,7 +102,7 @@ def main(system: af.ActorSystem, settings: Settings) -> int:
 
 def lead(system: af.ActorSystem, orders: Sequence[OrderPlaced]) -> Iterator[int]:
     """Start a saga for each order, unless it was started before, and say now and then how many of them are over."""
-    shop = Shop(**{name: system.find(f"/{system.name}/{name}") for name in SERVICES})
+    shop = Shop(**{name: system.durable(name, cls) for name, cls in SERVICES.items()})
     runs = [system.start(fulfil.options(id=placed.order), shop, placed) for placed in orders]
     over = 0
     for number in milestones(len(orders)):

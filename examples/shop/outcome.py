@@ -56,8 +56,7 @@ def failures_of(name: str) -> int:
 
 def books_of(system: af.ActorSystem) -> list[Book]:
     """Ask the services for their books."""
-    refs = [system.find(f"/{system.name}/{name}", cls) for name, cls in SERVICES.items()]
-    return [ref.proxy().state.get(timeout=60) for ref in refs if ref is not None]
+    return [system.durable(name, cls).proxy().state.get(timeout=60) for name, cls in SERVICES.items()]
 
 
 def happened(books: Iterable[Book]) -> Counter[str]:

