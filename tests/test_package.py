@@ -255,6 +255,13 @@ def test_a_wait_that_is_too_short_is_found(code: str, count: int) -> None:
     assert len(list(short_waits(ast.parse(code)))) == count
 
 
+def test_no_test_swaps_the_imported_modules_for_a_copy() -> None:
+    """Those of the package that it is the first to import are forgotten: later tests have their classes twice."""
+    copied = re.compile(r'"modules", dict\(sys\.')
+    paths = [path for path in sorted(HERE.rglob("*.py")) if path != Path(__file__)]
+    assert [str(path.relative_to(HERE)) for path in paths if copied.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_who_waits_for_a_future_looks_whether_it_was_done_before() -> None:
     """`_add_waiter` does not call when it answers False; a wait that missed that hung once in a hundred loaded runs."""
     unheard, read = [], 0

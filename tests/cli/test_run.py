@@ -58,7 +58,6 @@ def write_app(tmp_path, monkeypatch):
     """Write a module into the current folder and return its name; each has a new one, as imports are remembered."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
     def write(source: str) -> str:
         name = f"shop_{next(NUMBERS)}"
