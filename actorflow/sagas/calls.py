@@ -58,7 +58,8 @@ def undo(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> No
     """Have a function called if the saga is undone, at its place between the compensations of the steps.
 
     It is code of the saga: it may call tasks, and ask durable actors, each of which is a step. So an ask is undone:
-    `payments.call(Payments.charge, order).get(); af.undo(lambda: payments.call(Payments.refund, order).get())`.
+    `af.undo(lambda: payments.call(Payments.refund, order).get()); payments.call(Payments.charge, order).get()`. It
+    comes before the ask, whose wait a cancel, a timeout or the failure of another step may end, though the actor acts.
 
     Args:
         function: plain, or in an async saga `async def`; also a task.

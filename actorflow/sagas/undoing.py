@@ -19,6 +19,7 @@ from actorflow.sagas.course import TURN, Course, Undoable
 from actorflow.sagas.saga_step import SagaStep
 from actorflow.sagas.undo_step import AgainStep, TurnStep, UndoStep, is_in
 from actorflow.tasks.current import CURRENT_BODY
+from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep
@@ -172,7 +173,10 @@ def undo(course: Course, entry: Undoable) -> Undoing:
     if entry.call is not None:
         try:
             yield Calling(entry.call, course.branch.child())
-        except Exception as error:  # noqa: BLE001 - the user's, whatever it is
+        except BaseException as error:  # the user's, also a SystemExit: others are still to be undone
+            if course.body.is_over:
+                raise
+            let_ctrl_c_pass(error)
             raise NotUndone(f"a function of af.undo failed: {reason_of(error)}") from None
         return
     assert entry.compensation is not None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from actorflow.errors import DefinitionError
 from actorflow.store.codec import encode
 from actorflow.store.error_json import write_error
+from actorflow.store.transaction import NEWEST
 from actorflow.workflows.rows import ledger, limits
 from actorflow.workflows.rows.records import (
     AGAIN,
     ATTEMPT,
     INTENT,
     NO_STEP,
+    PIVOT,
     SKIPPED,
     UNDO,
     RunRecord,
@@ -36,13 +37,33 @@ def failed_in(records: list[RunRecord]) -> list[RunRecord]:
     return [one for one in last.values() if one.error is not None and one.kind != SKIPPED]
 
 
+def failed_behind_pivot(records: list[RunRecord]) -> set[Identity]:
+    """Return the last steps behind the pivot that have failed, though others may have ended later that ran beside them.
+
+    Those before a step that began later are none of them: the code has gone on behind their errors.
+    """
+    began = {one.identity: one.n for one in records if one.kind == INTENT}
+    pivot = next((one.n for one in records if one.kind == PIVOT), NEWEST)
+    found: set[Identity] = set()
+    latest = 0  # that a step began which has not failed
+    for one in reversed(records):
+        if one.n < max(pivot, latest):
+            break
+        if one.kind in NO_STEP | {ATTEMPT}:
+            continue
+        if one.error is None:
+            latest = max(latest, began.get(one.identity, one.n))  # of others than tasks it is not known
+        else:
+            found.add(one.identity)
+    return found
+
+
 def retry(transaction: Transaction, row: RunRow, now: float) -> None:
     """Have a stuck saga try its failed compensations again, or go forward from the step that failed."""
     records = ledger.records(transaction, row.id)
     again = {one.identity for one in failed_in(records)}
     if not again:
-        steps = [one for one in records if one.kind not in NO_STEP | {ATTEMPT}]
-        again = {one.identity for one in takewhile(lambda one: one.error is not None, reversed(steps))}
+        again = failed_behind_pivot(records)
     go_on(transaction, row, [one for one in records if one.identity in again and one.kind != INTENT], now)
 
 
@@ -59,17 +80,19 @@ def skip(transaction: Transaction, name: str, step: str | None, reason: str, now
     if row.status != "stuck":
         msg = f"run {name} is {row.status}: only compensations of a stuck saga are skipped"
         raise DefinitionError(msg)
-    failed = [one for one in failed_in(ledger.records(transaction, row.id)) if one.identity[0] != AGAIN]
+    records = ledger.records(transaction, row.id)
+    failed = [one for one in failed_in(records) if one.identity[0] != AGAIN]
     found = [one for one in failed if step is None or is_named(one, step)]
     if not found:
         known = ", ".join(step_name(one.identity) for one in failed)
-        cure = f"has no failed compensation {step!r}, but {known}" if failed else "is stuck behind its pivot: retry it"
+        has_pivoted = any(one.kind == PIVOT for one in records)
+        where = "behind its pivot" if has_pivoted else "by a function of af.undo, which is no step"
+        cure = f"has no failed compensation {step!r}, but {known}" if failed else f"is stuck {where}: retry it"
         msg = f"saga {name} {cure}"
         raise DefinitionError(msg)
     error = write_error(RuntimeError(f"skipped: {reason}"))
     skipped = [replace(one, kind=SKIPPED, value=encode(None), error=error) for one in found]
     others = {one.identity for one in failed} - {one.identity for one in found}
-    records = ledger.records(transaction, row.id)
     go_on(transaction, row, [*found, *(one for one in records if one.identity in others)], now, skipped)
     return True
 
