@@ -18,7 +18,7 @@ def path(tmp_path):
     """A file with the state of one actor, and mail for another."""
     path = tmp_path / "bank.db"
     with af.ActorSystem("bank", store=f"sqlite:///{path}") as system:
-        system.spawn(named(Account, "ann")).call(Account.add, 5).get(timeout=30)
+        system.spawn(named(Account, "ann")).call(Account.add, 5).get(timeout=100)
         for n in range(3):
             system.durable("nobody", Account).cast(Account.add, n)
     return str(path)

@@ -22,9 +22,9 @@ def url(tmp_path) -> str:
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     with af.ActorSystem("shop", store=url) as system:
         jobs = system.queue("photos", workers=1)
-        jobs.enqueue(tasks.double, 1).result(timeout=30)  # job 1
+        jobs.enqueue(tasks.double, 1).result(timeout=100)  # job 1
         with pytest.raises(af.JobFailed):
-            jobs.enqueue(tasks.fail, "broken lens").result(timeout=30)  # job 2
+            jobs.enqueue(tasks.fail, "broken lens").result(timeout=100)  # job 2
     with af.ActorSystem("shop", store=url) as system:
         jobs = system.queue("photos")
         jobs.enqueue(tasks.double.options(priority=3, tags=["night"]), 2)  # job 3
@@ -67,7 +67,7 @@ def test_a_job_that_has_ended_is_not_due(url):
     with af.ActorSystem("shop", store=url) as system:
         job = system.queue("photos", workers=1).enqueue(tasks.fail.options(delay=0.01), "late")
         with pytest.raises(af.JobFailed):
-            job.result(timeout=30)
+            job.result(timeout=100)
     shown = {job["id"]: job["due"] for job in asked("show", "photos", "--store", url)}
     assert [id_ for id_, due in shown.items() if due is not None] == ["4"]
 
@@ -122,7 +122,7 @@ def test_retry_takes_all_dead_letters_of_a_queue(url):
         jobs = system.queue("photos", workers=1)
         letter = jobs.enqueue(tasks.cpu_kill_self.options(at_most_once=True))
         with pytest.raises(af.JobFailed):
-            letter.result(timeout=30)
+            letter.result(timeout=100)
     assert asked("retry", "photos", "--dead", "--store", url) == {"name": "photos", "retried": 1}
     assert asked("show", letter.id, "--store", url)[0]["status"] == "queued"
 
@@ -337,7 +337,7 @@ def test_the_text_of_an_error_is_shown_as_it_is_in_one_line(url, text):
     with af.ActorSystem("shop", store=url) as system:
         job = system.queue("photos", workers=1).enqueue(tasks.fail.options(priority=-1), text)
         with pytest.raises(af.JobFailed):
-            job.result(timeout=30)
+            job.result(timeout=100)
     expected = text.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
     (line,) = [line for line in run("show", job.id, "--store", url).stdout.splitlines() if line.startswith("error ")]
     assert line.endswith(expected)

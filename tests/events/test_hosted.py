@@ -43,6 +43,7 @@ def test_services_in_child_processes_take_part_in_a_conversation(system: af.Acto
     assert got == [Sent(str(n), parcel) for n in range(20) for parcel in (1, 2)]
     system.publish(Placed("late", 500))
     assert probe.expect(within=LIMIT) == Sent("late", 0)
+    bus_of(system.root).join(timeout=LIMIT)  # until the function has noted them all, too
     by_id = {envelope.id: envelope for envelope in envelopes}
     sent = [envelope for envelope in by_id.values() if isinstance(envelope.event, Sent)]
     assert {envelope.source for envelope in sent} <= {ship.path}

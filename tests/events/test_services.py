@@ -160,9 +160,9 @@ class Causes(af.Service):
 
 
 def test_an_envelope_tells_the_conversation_and_the_cause(any_system: af.ActorSystem, probe: Probe) -> None:
+    causes = any_system.spawn(Causes, probe.ref)  # first: else it may hear of what others make of an event before that
     pay = any_system.spawn(af.child(Payments).options(name="pay"))
     ship = any_system.spawn(af.child(Shipping).options(name="ship"))
-    causes = any_system.spawn(Causes, probe.ref)
     any_system.publish(Placed("o1"))
     placed, paid, one, two = (probe.expect(within=LIMIT)[0] for _ in range(4))
     assert (placed.source, placed.causation, placed.correlation, placed.key) == ("test", None, placed.id, "o1")
@@ -175,9 +175,9 @@ def test_an_envelope_tells_the_conversation_and_the_cause(any_system: af.ActorSy
 
 
 def test_an_async_handler_keeps_its_cause_over_its_waits(any_system: af.ActorSystem, probe: Probe) -> None:
+    any_system.spawn(Causes, probe.ref)  # first, as above
     any_system.spawn(Payments)
     any_system.spawn(Shipping)
-    any_system.spawn(Causes, probe.ref)
     any_system.publish(Placed("o1", 500))
     placed = probe.expect(within=LIMIT)[0]
     sent = probe.expect(within=LIMIT)[0]

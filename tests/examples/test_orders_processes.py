@@ -84,7 +84,7 @@ def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
     left = [
         process for process in psutil.process_iter(["environ"]) if (process.info["environ"] or {}).get("MARK") == mark
     ]
-    assert psutil.wait_procs(left, timeout=20)[1] == []
+    assert psutil.wait_procs(left, timeout=100)[1] == []
 
 
 @pytest.mark.timeout(300)
@@ -97,8 +97,8 @@ def test_every_kill_hits_a_process_of_its_own(system):
     report = tally.call(Tally.expect, events)
     open_areas(system, steps(events), tally, (), planner)
     assert report.get(timeout=100).equal
-    assert saboteur.call(Saboteur.report).get(timeout=20) == {"worker": 8, "host": 8}
-    assert len(saboteur.proxy().victims.get(timeout=20)) == 16
+    assert saboteur.call(Saboteur.report).get(timeout=100) == {"worker": 8, "host": 8}
+    assert len(saboteur.proxy().victims.get(timeout=100)) == 16
 
 
 # --- the atlas -------------------------------------------------------------------------------------------------------
@@ -107,13 +107,13 @@ def test_every_kill_hits_a_process_of_its_own(system):
 @pytest.mark.timeout(300)
 def test_atlas_forgets_by_the_death_of_its_process_and_finds_every_place_where_it_was(system):
     atlas = open_library(system, kills=1).atlas
-    before = atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=20)
+    before = atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=100)
     restarted = threading.Event()
     system.subscribe(af.Restarted, lambda _: restarted.set())
-    psutil.Process(atlas.call(Atlas.pid).get(timeout=20)).kill()
-    assert restarted.wait(30)
-    assert atlas.proxy().known.get(timeout=30) == {}
-    assert atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=20) == before
+    psutil.Process(atlas.call(Atlas.pid).get(timeout=100)).kill()
+    assert restarted.wait(100)
+    assert atlas.proxy().known.get(timeout=100) == {}
+    assert atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=100) == before
     assert before == [DEPOT, survey("item-1"), survey("item-2")]
 
 
@@ -124,11 +124,11 @@ def test_who_asks_while_the_process_of_the_atlas_dies_asks_again(system):
             return await planner.places(["item-1"])
 
     planner = open_library(system, kills=1)
-    process = psutil.Process(planner.atlas.call(Atlas.pid).get(timeout=20))
+    process = psutil.Process(planner.atlas.call(Atlas.pid).get(timeout=100))
     stop_process(process.pid)  # so that it is certain to die over the question
     answer = system.spawn(Asker).call(Asker.ask, planner)
     process.kill()
-    assert answer.get(timeout=20) == [DEPOT, survey("item-1")]
+    assert answer.get(timeout=100) == [DEPOT, survey("item-1")]
 
 
 # --- routes in the report --------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ async def count(web: httpx.AsyncClient, book: str = "story") -> str:
 
 
 async def until(web: httpx.AsyncClient, job: str, **wanted: object) -> None:
-    for _ in range(6000):
+    for _ in range(20_000):
         shown = (await web.get(f"/jobs/{job}")).json()
         if all(shown[name] == value for name, value in wanted.items()):
             return
@@ -131,16 +131,17 @@ def test_a_daemon_that_is_killed_loses_no_job_and_the_progress_is_seen(book):
                 await until(web, job, status="running", progress=[1, 3])
             finally:
                 first.send_signal(signal.SIGKILL)
-                first.wait(30)
+                first.wait(100)
             second.unlink()
             second.write_text(CHAPTERS["2.txt"])
             other = daemon()
             try:
+                await until(web, job, status="completed")
                 shown = (await web.get(f"/jobs/{job}?wait=30")).json()
                 assert shown == {"status": "completed", "progress": [3, 3], "result": 8, "error": None}
                 assert app.state.system.get_job(job).info().crashes == 1
             finally:
                 other.terminate()
-                assert other.wait(30) == 0
+                assert other.wait(100) == 0
 
     asyncio.run(use())

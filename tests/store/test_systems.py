@@ -173,7 +173,7 @@ def test_a_system_that_ends_does_not_wait_for_the_transaction_of_another(store, 
     def hold() -> bool:
         with af.current().transaction():
             begun.set()
-            return end.wait(20)
+            return end.wait(100)
 
     with af.ActorSystem("a", store=store) as one:
         other = af.ActorSystem("b", store=store)

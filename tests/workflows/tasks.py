@@ -63,7 +63,7 @@ def square(n: int) -> int:
 @af.task
 def wait_for_gate() -> str:
     begun.release()
-    assert gate.wait(30)
+    assert gate.wait(200)
     return "open"
 
 

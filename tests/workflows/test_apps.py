@@ -40,7 +40,7 @@ def test_an_app_goes_on_with_runs_as_it_starts(tmp_path) -> None:
     @app.main
     def main(system: af.ActorSystem, _settings: None) -> int:
         until(lambda: system.runs().count() == {"completed": 1})
-        return int(system.get_run("run").result(timeout=30))
+        return int(system.get_run("run").result(timeout=100))
 
     assert app.run() == 7
 

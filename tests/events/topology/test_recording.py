@@ -88,7 +88,7 @@ def test_on_threads_a_cause_stands_before_its_consequence_too():
         system.subscribe(Sent, lambda event: sent.release())  # behind the recording, so that this has noted it
         for _ in range(20):
             system.publish(Placed("o1"))
-        assert all(sent.acquire(timeout=30) for _ in range(20))
+        assert all(sent.acquire(timeout=100) for _ in range(20))
     lines = recording.mermaid().splitlines()
     firsts = [i for i, line in enumerate(lines) if line == "    p0-)p1: recorded.placed o1"]
     thens = [i for i, line in enumerate(lines) if line == "    p1-)p2: recorded.paid"]
