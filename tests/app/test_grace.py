@@ -472,7 +472,7 @@ def test_timers_of_a_users_actor_stop_and_jobs_keep_their_timeouts(tmp_path, sto
     system = af.ActorSystem("test", store=store)
     system.spawn(Ticks)
     begun = tmp_path / "begun"
-    job = system.queue("q", workers=1).enqueue(in_thread.options(timeout=0.5), str(tmp_path))
+    job = system.queue("q", workers=1).enqueue(in_thread.options(timeout=0.5, retry=af.Retry(20)), str(tmp_path))
     until(begun.exists)
     stopping = end(system, grace=LIMIT)
     count = len(ticks)

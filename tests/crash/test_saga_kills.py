@@ -30,7 +30,7 @@ def books(request, tmp_path):
 def run_and_kill(command: list[str], notes: Path, rng: random.Random) -> bool:
     """Run the process until it has noted some more, and kill it; say whether it has ended by itself before."""
     more = len(lines_of(notes)) + rng.randint(1, 14)
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([*command, str(more + 2)])
     until = time.monotonic() + PATIENCE
     try:
         while len(lines_of(notes)) < more and process.poll() is None:
