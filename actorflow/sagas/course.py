@@ -12,6 +12,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import RunCancelled, Unload
 from actorflow.sagas.saga_step import SagaStep, effect_of
+from actorflow.sagas.undo_step import TurnStep
 from actorflow.store.error_json import write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.body_execution import cancelled
@@ -238,6 +239,10 @@ class Course:
         if plain.lanes is not None and plain.lanes.current is not plain.lanes.main:
             return False
         raise Turned
+
+    def turn(self, error: BaseException) -> None:
+        """Have the code end, though it has caught that its run is cancelled, as if it had turned in an earlier life."""
+        TurnStep(self, TURN, None, error).launch()
 
     def heard_all(self) -> None:
         """Note that the code has heard of all that was recorded before."""

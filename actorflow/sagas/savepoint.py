@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from actorflow.errors import DefinitionError
 from actorflow.sagas.undoing import drive, drive_async, undo_all
+from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.saga_course import Turned
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Savepoint:
 
     def _open(self) -> None:
         course = self.course
+        self.branch = current_branch() or self.branch  # of an async saga that is called by gather, an asyncio task's
         self.number = self.branch.count("savepoint")
         self.outer = course.innermost(self.branch.path)
         self._branches = self.branch._branches

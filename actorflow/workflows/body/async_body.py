@@ -71,9 +71,6 @@ class AsyncBody(Body):
                     self.main = self._begin()
                     self._drain(self.main)
                 while not self.is_over and self.deliver():
-                    if self.is_cancelled and not self._was_cancelled and not self.is_shielded:
-                        self._was_cancelled = True
-                        self._cancel_all([self.main, *self._branches] if not self.main.done() else self.loop.tasks())
                     self._drain(self.main)
             if self.is_over:
                 raise Unload
@@ -84,6 +81,14 @@ class AsyncBody(Body):
         finally:
             CURRENT.reset(token)
         return is_done
+
+    def cancel_steps(self) -> None:
+        """Note that the run is cancelled, and have its code told, once: now, or as a saga has undone a part of it."""
+        super().cancel_steps()
+        main = self.main
+        if main is not None and not self._was_cancelled and not self.is_shielded:
+            self._was_cancelled = True
+            self._cancel_all(self.loop.tasks() if main.done() else [main, *self._branches])
 
     @property
     def is_shielded(self) -> bool:
@@ -102,7 +107,12 @@ class AsyncBody(Body):
     @property
     def hears_of_commits(self) -> bool:  # type: ignore[override]
         """Whether the code, or its end, may wait for nothing but a commit."""
-        return self.is_over or (self.main is not None and self.main.done())
+        return self.is_over or self.is_main_over
+
+    @property
+    def is_main_over(self) -> bool:
+        """Whether the function is over; tasks that it has begun may not be."""
+        return self.main is not None and self.main.done()
 
     def _drain(self, main: asyncio.Task[Any]) -> None:
         """Run the code until it waits; once its function is over, cancel its tasks as `asyncio.run` does.

@@ -68,6 +68,10 @@ class SagaCourse(Protocol):
         """Return all that is held, to be committed by the caller."""
         ...
 
+    def turn(self, error: BaseException) -> None:
+        """Have the code end, though it has caught that its run is cancelled, and undo its steps."""
+        ...
+
     def heard_all(self) -> None:
         """Note that the code has heard of all that was recorded before."""
         ...

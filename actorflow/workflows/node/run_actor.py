@@ -283,6 +283,9 @@ class RunActor(Actor):
         assert isinstance(body, AsyncBody)
         if self.is_ending or body.is_over or self.grace is None:
             return
+        if body.is_shielded:  # a saga, that undoes meanwhile
+            self.grace = None
+            return
         has_time = body.is_at_work(TimerStep) and self.node.scheduler.clock.monotonic() < self.grace
         if has_time or body.is_at_work() or not body.is_safe(body.last):  # clean-up code may run steps, however long
             self.ctx.after(CANCEL_SECONDS if has_time else LOOK_SECONDS, self.end_by_force)
@@ -292,10 +295,15 @@ class RunActor(Actor):
             "to pass, and is ended",
             body.run.name,
         )
+        if body.saga is not None and not body.is_main_over:
+            body.saga.turn(cancelled(body))
+            return
+        end: tuple[str, bytes | None, bytes | None] = "cancelled", None, write_error(cancelled(body))
+        if body.saga is not None:
+            end = outcome_of(self.node, body, body.value)
         self.is_ending = body.is_over = True
         body.close()
-        error = write_error(cancelled(body))
-        self.node.batch.add(EndMember(body, "cancelled", None, error, lambda: self.node.ended(body, "cancelled")))
+        self.node.batch.add(EndMember(body, *end, lambda: self.node.ended(body, end[0])))
 
     def unload(self) -> None:
         """End the frames of async code, and give the run back."""
