@@ -198,10 +198,10 @@ class EventChain(ServiceUnit):
         if not entry.number:
             if offsets.quiet:
                 entry.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
+            if not box.concerns(row.type):
+                return None
             if box.parked.count and row.lane in box.parked:
                 self.aside.append((entry, PARKED))
-                return None
-            if not box.concerns(row.type):
                 return None
         self.tried = entry
         if offsets.crashes and offsets.crashes >= KILLS and offsets.suspect == row.seq:

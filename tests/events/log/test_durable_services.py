@@ -8,7 +8,7 @@ import pytest
 
 import actorflow as af
 from tests.durable.test_messages import wait_for
-from tests.events.log.services import Cashier, Failing, Ledger, Noted, Ordered, Splitter, rows, service
+from tests.events.log.services import Cashier, Failing, Ledger, Noted, Ordered, Paid, Splitter, rows, service
 
 
 def seen(ref, cls):
@@ -86,6 +86,19 @@ def test_a_new_consumer_begins_where_it_says(start, where):
         cashier = system.spawn(service(Cashier, "cashier", start=at))
         system.publish(Ordered("a", 2))
         wait_for(lambda: seen(cashier, Cashier) == {"a": [2]})
+
+
+def test_an_event_of_no_concern_is_not_set_aside_behind_others_of_its_key(start):
+    with start() as system:
+        Failing.poison = {1}
+        hour = af.Retry(3, af.Backoff(3600, factor=1, limit=3600))
+        cashier = system.spawn(service(Cashier, "cashier", retry=hour))
+        system.event_log.pause("cashier")
+        for event in (Ordered("a", 1), Ordered("b", 2), Paid("a", 7), Ordered("b", 3)):
+            system.publish(event)
+        system.event_log.resume("cashier")
+        wait_for(lambda: seen(cashier, Cashier) == {"b": [2, 3]})
+        assert [one.event.event for one in system.event_log.parked("cashier")] == [Ordered("a", 1)]
 
 
 def test_a_failing_event_waits_with_its_key_and_the_others_go_on(start):
