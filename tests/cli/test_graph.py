@@ -232,7 +232,7 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     monkeypatch.setattr(actorflow.events.event, "DECLARED_EVENTS", {})
-    name = f"shop_{next(NUMBERS)}"
+    name = f"drawn_shop_{next(NUMBERS)}"
     (tmp_path / f"{name}.py").write_text(textwrap.dedent(CHOREOGRAPHED))
     return name
 

@@ -60,7 +60,7 @@ def write_app(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
 
     def write(source: str) -> str:
-        name = f"shop_{next(NUMBERS)}"
+        name = f"run_{next(NUMBERS)}"
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
         return name
 

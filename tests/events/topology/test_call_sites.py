@@ -46,7 +46,7 @@ FACTS = """
 def write(tmp_path, monkeypatch):
     """Return a function that writes and imports a module, also one of a package; each test has a package of its own."""
     monkeypatch.syspath_prepend(tmp_path)
-    package = f"shop_{next(NUMBERS)}"
+    package = f"called_shop_{next(NUMBERS)}"
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").touch()
 
