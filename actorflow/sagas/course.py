@@ -64,6 +64,8 @@ class Course:
         entries: what would be undone now, in the order in which the code has heard of the ends.
         nodes: numbers of the steps of a DAG.
         after: of each of these, those that have come of it; None: it is undone in a row.
+        savepoints: those that the code is in.
+        undone: those that were undone, or are.
         results: of the steps so far, as stored, by the names of their functions.
         undoing: how many undo at this time: the saga, or savepoints.
         has_pivoted: it only goes forward.
@@ -88,6 +90,7 @@ class Course:
         self.after: list[set[int]] | None = None
         self.results: dict[str, bytes] = {}
         self.savepoints: list[Savepoint] = []
+        self.undone: list[Savepoint] = []
         self.scopes: dict[Identity, Savepoint] = {}
         self.ends: dict[Identity, Future[Any]] = {}
         self.abandoned: dict[Identity, Attempt[Any]] = {}
@@ -120,6 +123,16 @@ class Course:
         self.intents.add(identity)
         self.note(RunRecord(0, identity, step.start, INTENT, None, None, None, 1, None, body.node.now()), is_inline)
         step.after = body.last
+
+    def check_open(self, path: str) -> None:
+        """Refuse a further step of a map that the code waits for no more.
+
+        Raises:
+            RunCancelled: what it belongs to is undone.
+        """
+        is_over = self.is_turning and not path.startswith(UNDO)
+        if is_over or any(one.is_closed_to(path) for one in self.undone):
+            raise RunCancelled("the steps of the map that had not begun are left out, as the others are undone")
 
     def note(self, record: RunRecord, is_held: bool) -> None:
         """Have a record committed that the code does not hear of, with the next intent if it is held."""

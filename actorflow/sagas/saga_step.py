@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import HostDied, MaybeDone, OutcomeUnknown, PayloadError, TaskTimeout
+from actorflow.errors import HostDied, JobCancelled, MaybeDone, OutcomeUnknown, PayloadError, TaskTimeout
 from actorflow.store.error_json import read_error
 from actorflow.workflows.body.child_step import ChildStep
 from actorflow.workflows.body.job_step import JobStep
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Errors after which a task may have acted. A PayloadError may be of its result, which came behind the act.
 DOUBTFUL: Final = (TaskTimeout, HostDied, MaybeDone, OutcomeUnknown, PayloadError)
+OF_A_JOB: Final = (*DOUBTFUL, JobCancelled)  # the turn cancels a job, also one that runs
 
 
 class SagaStep(TaskStep):
@@ -80,9 +81,9 @@ class SagaStep(TaskStep):
         return super().record(kind, value, error, attempt, began)
 
 
-def is_doubtful(error: bytes | None) -> bool:
+def is_doubtful(error: bytes | None, kinds: tuple[type[Exception], ...] = DOUBTFUL) -> bool:
     """Say whether a stored error leaves open whether its task has acted."""
-    return isinstance(read_error(error)[1], DOUBTFUL)
+    return isinstance(read_error(error)[1], kinds)
 
 
 def effect_of(step: BodyStep, record: RunRecord) -> tuple[Any, bool] | None:
@@ -94,7 +95,7 @@ def effect_of(step: BodyStep, record: RunRecord) -> tuple[Any, bool] | None:
     if isinstance(step, SagaStep):
         return (step.task, not is_done) if is_done or record.kind == DOUBTED else None
     if isinstance(step, JobStep):
-        is_maybe = record.kind == GIVEN_UP or (record.began is not None and is_doubtful(record.error))
+        is_maybe = record.kind == GIVEN_UP or (record.began is not None and is_doubtful(record.error, OF_A_JOB))
         return (step.task, is_maybe) if is_done or is_maybe else None
     if isinstance(step, ChildStep) and (is_done or not step.workflow.is_saga):
         return step.workflow, not is_done

@@ -25,6 +25,7 @@ class Savepoint:
         self.number = 0
         self.outer: Savepoint | None = None
         self._branches = 0  # that there were before
+        self._last: int | None = None  # that there was as its undoing began
         self._had_pivoted = False
 
     def has(self, path: str) -> bool:
@@ -34,7 +35,12 @@ class Savepoint:
             return True
         if not path.startswith(f"{own}."):
             return False
-        return int(path[len(own) + 1 :].partition(".")[0]) > self._branches
+        number = int(path[len(own) + 1 :].partition(".")[0])
+        return number > self._branches and (self._last is None or number <= self._last)
+
+    def is_closed_to(self, path: str) -> bool:
+        """Say whether a branch was begun in it, and is undone."""
+        return self._last is not None and path != self.branch.path and self.has(path)
 
     def is_within(self, scope: Savepoint) -> bool:
         """Say whether this savepoint is another one, or in that."""
@@ -59,7 +65,11 @@ class Savepoint:
             course.savepoints.remove(self)
         if error is None or body.is_over or isinstance(error, (GeneratorExit, Turned)) or course.error is not None:
             return False
-        return course.has_pivoted == self._had_pivoted
+        if course.has_pivoted != self._had_pivoted:
+            return False
+        self._last = self.branch._branches
+        course.undone.append(self)
+        return True
 
     def __enter__(self) -> Self:
         if self.course.body.is_async:

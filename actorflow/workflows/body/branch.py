@@ -98,9 +98,13 @@ class Branch(StepStarter):
         """Begin a task for each item, so many at once."""
         body = self.body
         body.check()
-        return map_limited(
-            items, limit, self.child, lambda lane, item: body.begin(body.step_of(lane, task, (item,), {}))
-        )
+
+        def begin(lane: Branch, item: Any) -> Future[Any]:
+            if body.saga is not None:
+                body.saga.check_open(lane.path)
+            return body.begin(body.step_of(lane, task, (item,), {}))
+
+        return map_limited(items, limit, self.child, begin)
 
 
 def current_branch() -> Branch | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
-from actorflow.errors import DefinitionError, PayloadError
+from actorflow.errors import DefinitionError, PayloadError, RunCancelled
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.run_loop import RunLoop
@@ -166,7 +166,7 @@ def map_limited(
         if waiting and not gathered.done():
             try:
                 future = begin(*waiting.popleft())
-            except (DefinitionError, PayloadError) as error:  # of the map: the code may wait for another step now
+            except (DefinitionError, PayloadError, RunCancelled) as error:  # of the map: the code may wait for another
                 gathered.fail(error)
             else:
                 gathered.add(future, begin_next)

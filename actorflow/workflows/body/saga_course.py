@@ -44,6 +44,10 @@ class SagaCourse(Protocol):
         """Note that the code begins a step, and record that if a kill is to leave a trace of it."""
         ...
 
+    def check_open(self, path: str) -> None:
+        """Refuse a further step of a map, if what it belongs to is undone."""
+        ...
+
     def heard(self, step: BodyStep, record: RunRecord) -> None:
         """Note that the code hears of the end of a step."""
         ...
