@@ -102,7 +102,11 @@ def compensation_of(step: Any, undo: AnyTask) -> Compensation:
 def check_type_of_result(step: Any, undo: AnyTask, name: str, hints: Mapping[str, Any]) -> None:
     """Refuse a compensation whose first parameter cannot take the result of its step, as far as hints tell."""
     given, taken = hints_of(step.function).get("return", Any), hints.get(name, Any)
-    if not fits(given, taken):
+    try:
+        is_fit = fits(given, taken)
+    except Exception:  # noqa: BLE001 - of a metaclass of the user's, by which classes are compared
+        return
+    if not is_fit:
         msg = (
             f"{undo.name}({name}: {text_of_hint(taken)}) undoes {step.name}, which returns {text_of_hint(given)}: its "
             "first parameter gets that result"
@@ -131,7 +135,7 @@ def fits(given: Any, taken: Any) -> bool:
         return given in {None, types.NoneType} and taken in {None, types.NoneType}
     if not (inspect.isclass(given) and inspect.isclass(taken)):
         return True
-    if taken in {float, complex} and given in {int, float}:
+    if taken in {float, complex} and given in {bool, int, float}:
         return True
     try:
         return issubclass(given, taken)

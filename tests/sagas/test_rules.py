@@ -544,6 +544,37 @@ def test_a_compensation_that_does_not_fit_is_refused_at_its_definition():
         def second(key: int) -> None: ...
 
 
+class Uncomparable(type):
+    """The class of classes that nobody can compare."""
+
+    def __eq__(cls, other: object) -> bool:
+        raise ValueError("no")
+
+    __hash__ = type.__hash__
+
+
+class Odd(metaclass=Uncomparable):
+    """Nobody can say whether a value is one."""
+
+
+def test_a_compensation_whose_types_cannot_be_compared_is_taken():
+    @af.task(name="rules.flag")
+    def flag() -> bool:
+        return True
+
+    @flag.compensate(name="rules.unflag")
+    def by_number(result: float) -> None: ...
+
+    @af.task(name="rules.odd")
+    def odd() -> int:
+        return 1
+
+    @odd.compensate(name="rules.unodd")
+    def by_odd(result: Odd) -> None: ...
+
+    assert flag.compensation.result == odd.compensation.result == "result"
+
+
 @af.workflow
 def plain_flow(call: str) -> str:
     """Call a function that only sagas have."""
