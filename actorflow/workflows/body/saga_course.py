@@ -45,7 +45,7 @@ class SagaCourse(Protocol):
         ...
 
     def check_open(self, path: str) -> None:
-        """Refuse a further step of a map, if what it belongs to is undone."""
+        """Refuse a further step of a map whose saga, or savepoint, is undone."""
         ...
 
     def heard(self, step: BodyStep, record: RunRecord) -> None:
