@@ -21,7 +21,7 @@ import pytest
 import actorflow as af
 from actorflow.testing import LeakCheck
 
-LIMIT = 30.0
+LIMIT = 100.0
 ACTORS = ["supervised", "spawned", "async", "hosted", "below a host", "durable"]
 PROCESSES = ["cpu queue", "pool"]
 KINDS = [*ACTORS, "queue", "queue once", "async queue", *PROCESSES]

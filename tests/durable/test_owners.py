@@ -24,13 +24,13 @@ def test_a_name_that_another_node_has_gives_a_ref_that_reaches_it(start):
     with start() as one, start() as two:
         here = one.spawn(named(Account))
         there = two.spawn(named(Account))
-        assert there.call(Account.add, 2).get(timeout=30) == 2
+        assert there.call(Account.add, 2).get(timeout=100) == 2
         there.tell("x")
-        assert here.call(Account.add, 3).get(timeout=30) == 5
-        assert here.call(Account.seen).get(timeout=30) == ["x"]
+        assert here.call(Account.add, 3).get(timeout=100) == 5
+        assert here.call(Account.seen).get(timeout=100) == ["x"]
         assert there._actor.state.n == 0  # it only stands by
         with pytest.raises(ValueError, match="no"):
-            there.call(Account.fail).get(timeout=30)
+            there.call(Account.fail).get(timeout=100)
         wait_for(lambda: rows(one, "af_answer") == 0)
 
 
@@ -45,9 +45,9 @@ def test_it_is_taken_over_when_its_owner_stops(start):
         with start("one") as one:
             here = one.spawn(named(Loud))
             there = two.spawn(named(Loud))
-            here.call(Loud.add, 2).get(timeout=30)
+            here.call(Loud.add, 2).get(timeout=100)
             assert started == ["one"]
-        assert there.call(Loud.add, 1).get(timeout=30) == 3
+        assert there.call(Loud.add, 1).get(timeout=100) == 3
         assert started == ["one", "two"]
         assert there._actor.state.n == 3
 
@@ -78,11 +78,11 @@ def lose_an_actor(start, on_crash=None, on_failure=None):
         here.tell("x")
         inside.wait(30)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
-        seen = [there.call(Held.seen).get(timeout=30)]  # handled again, by the new owner
+        seen = [there.call(Held.seen).get(timeout=100)]  # handled again, by the new owner
         gate.set()
-        wait_for(lambda: not here.is_alive() or collector.call(Collector.all).get(timeout=30))
-        seen.append(there.call(Held.seen).get(timeout=30))
-        return collector.call(Collector.all).get(timeout=30), seen
+        wait_for(lambda: not here.is_alive() or collector.call(Collector.all).get(timeout=100))
+        seen.append(there.call(Held.seen).get(timeout=100))
+        return collector.call(Collector.all).get(timeout=100), seen
 
 
 def test_it_is_taken_over_when_its_owner_has_not_beaten_for_a_lease_and_that_one_is_fenced(start):
@@ -111,14 +111,14 @@ def test_a_restartable_owner_that_lost_its_actor_stands_by(start):
     with start("one") as one, start("two") as two:
         here = one.spawn(named(Account, restart="permanent"))
         there = two.spawn(named(Account))
-        here.call(Account.add, 1).get(timeout=30)
+        here.call(Account.add, 1).get(timeout=100)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
         wait_for(lambda: there._box.is_owner)
-        assert here.call(Account.add, 1).get(timeout=30) == 2
+        assert here.call(Account.add, 1).get(timeout=100) == 2
         wait_for(lambda: "a" in one.scheduler.durable.ownership.standbys or not here._box.is_owner)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": 1e12}))
         there.stop()
-        assert here.call(Account.add, 1).get(timeout=30) == 3
+        assert here.call(Account.add, 1).get(timeout=100) == 3
 
 
 def test_of_two_nodes_that_spawn_one_name_at_once_one_has_it(start):
@@ -152,19 +152,19 @@ def test_durable_actors_of_two_nodes_send_to_each_other(start):
         bank = two.spawn(named(Account, "bank"))
         asker = two.spawn(named(Asker, "asker", bank))
         for k in (1, 2, 3):
-            asker.call(Asker.ask, k).get(timeout=30)
-        wait_for(lambda: asker.call(Asker.seen).get(timeout=30) == [1, 3, 6])
+            asker.call(Asker.ask, k).get(timeout=100)
+        wait_for(lambda: asker.call(Asker.seen).get(timeout=100) == [1, 3, 6])
 
 
 def test_a_stopped_actor_is_free_for_others_and_its_rows_stay(start):
     with start() as one, start() as two:
         ref = one.spawn(named(Account, retry=QUICK))
-        ref.call(Account.add, 4).get(timeout=30)
+        ref.call(Account.add, 4).get(timeout=100)
         ref.stop()
         with pytest.raises(af.ActorDeadError):
             ref.tell("x")
         there = two.spawn(named(Account))
-        assert there.call(Account.total).get(timeout=30) == 4
+        assert there.call(Account.total).get(timeout=100) == 4
 
 
 def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
@@ -174,18 +174,18 @@ def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
 
     with start() as system:
         ref = system.spawn(named(Restless, restart="permanent"))
-        ref.call(Restless.add, 1).get(timeout=30)
+        ref.call(Restless.add, 1).get(timeout=100)
         ref.cast(Restless.bye)
         ref.tell("behind it")
-        assert ref.call(Restless.total).get(timeout=30) == 1
-        assert ref.call(Restless.seen).get(timeout=30) == ["behind it"]
+        assert ref.call(Restless.total).get(timeout=100) == 1
+        assert ref.call(Restless.seen).get(timeout=100) == ["behind it"]
 
 
 class Lodger(af.Actor):
     """Lives in a process of its own, and knows a durable actor."""
 
     def ask(self, other: Any, k: int) -> Any:
-        return other.call(Account.add, k).get(timeout=30)
+        return other.call(Account.add, k).get(timeout=100)
 
     def tell(self, other: Any, message: Any) -> None:
         other.tell(message)
@@ -207,10 +207,10 @@ def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(s
     with start() as system:
         lodger = system.spawn(af.child(Lodger).options(host=af.Process()))
         ref = system.spawn(named(Caller))
-        assert lodger.call(Lodger.ask, ref, 3).get(timeout=30) == 3
-        lodger.call(Lodger.tell, ref, 21).get(timeout=30)
-        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == [21])
-        wait_for(lambda: lodger.call(Lodger.last).get(timeout=30) == 42)
+        assert lodger.call(Lodger.ask, ref, 3).get(timeout=100) == 3
+        lodger.call(Lodger.tell, ref, 21).get(timeout=100)
+        wait_for(lambda: ref.call(Account.seen).get(timeout=100) == [21])
+        wait_for(lambda: lodger.call(Lodger.last).get(timeout=100) == 42)
 
 
 def test_dead_nodes_are_swept_out(start, monkeypatch):
@@ -250,7 +250,7 @@ def test_names_that_are_waited_for_are_not_looked_at_until_something_has_changed
         looks.clear()
         for _ in range(3):
             ownership.look()
-            here[0].call(Account.add, 1).get(timeout=30)
+            here[0].call(Account.add, 1).get(timeout=100)
         assert looks == []
         here[0].stop()
         wait_for(lambda: len(ownership.standbys) == 3)
@@ -296,9 +296,9 @@ def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops
         bad = two.spawn(named(Door, "bad"))
         assert len(two.scheduler.durable.ownership.standbys) == 71
         dead.append("gone")
-        assert [ref.call(Begins.total).get(timeout=30) for ref in there] == [2] * 70
+        assert [ref.call(Begins.total).get(timeout=100) for ref in there] == [2] * 70
         wait_for(lambda: not bad.is_alive())
-        assert there[0].call(Begins.add, 1).get(timeout=30) == 3
+        assert there[0].call(Begins.add, 1).get(timeout=100) == 3
 
 
 def test_all_processes_take_over_in_one_order_of_names(start, monkeypatch):
@@ -313,7 +313,7 @@ def test_all_processes_take_over_in_one_order_of_names(start, monkeypatch):
         own = ledger.own
         monkeypatch.setattr(ledger, "own", lambda tx, name, *rest: taken.append(name) or own(tx, name, *rest))
         dead.append("gone")
-        assert [ref.call(Account.add, 1).get(timeout=30) for ref in refs] == [1] * 70
+        assert [ref.call(Account.add, 1).get(timeout=100) for ref in refs] == [1] * 70
     assert taken == names
 
 
@@ -350,7 +350,7 @@ def test_an_own_ask_does_not_wait_for_a_look_at_the_actors_of_others(start, monk
 
         monkeypatch.setattr(two.scheduler.durable.ownership, "look", look)
         assert inside.wait(30)
-        assert own.call(Account.add, 1).get(timeout=30) == 1
+        assert own.call(Account.add, 1).get(timeout=100) == 1
         assert not gate.is_set()
         gate.set()
 
@@ -400,7 +400,7 @@ def test_a_full_mailbox_refuses_senders_on_other_nodes(slow):
     wait_for(lambda: rows(two, "af_mail") == 0)
     assert two.deliver(ref, "y", id="1")  # its id is not known
     Slow.gate.release(100)
-    wait_for(lambda: "y" in there.call(Slow.seen).get(timeout=30))
+    wait_for(lambda: "y" in there.call(Slow.seen).get(timeout=100))
 
 
 def test_a_full_mailbox_has_senders_on_other_nodes_wait(slow):
@@ -421,7 +421,7 @@ def test_a_full_mailbox_has_senders_on_other_nodes_wait(slow):
         assert rows(two, "af_mail") <= 2
     sender.join(30)
     Slow.gate.release(100)
-    wait_for(lambda: there.call(Slow.seen).get(timeout=30) == [0, 1, 2, 3, 4])
+    wait_for(lambda: there.call(Slow.seen).get(timeout=100) == [0, 1, 2, 3, 4])
 
 
 def test_a_handler_that_sends_to_a_full_mailbox_of_another_node_is_rolled_back_and_tried_again(slow, monkeypatch):
@@ -436,5 +436,5 @@ def test_a_handler_that_sends_to_a_full_mailbox_of_another_node_is_rolled_back_a
         asked.get(timeout=0.1)
     wait_for(lambda: rows(two, "af_mail") == 4)  # two there, two here
     Slow.gate.release(100)
-    assert asked.get(timeout=30) == 1
-    wait_for(lambda: there.call(Slow.seen).get(timeout=30) == [10, 11, 0])
+    assert asked.get(timeout=100) == 1
+    wait_for(lambda: there.call(Slow.seen).get(timeout=100) == [10, 11, 0])

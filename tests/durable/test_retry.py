@@ -44,7 +44,7 @@ def test_a_message_whose_handler_raises_permanent_is_a_dead_letter_at_once(start
         (dead,) = system.dead_mail.messages()
         assert dead.attempt == 1
         assert "no customer" in dead.cause
-        assert ref.call(Account.seen).get(timeout=30) == []  # and it goes on
+        assert ref.call(Account.seen).get(timeout=100) == []  # and it goes on
     assert len(TRIED) == 1
 
 

@@ -14,16 +14,16 @@ def named(cls, name="a", *args, **options):
 
 def test_the_state_is_there_after_the_system_was_started_anew(start):
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.add, 2).get(timeout=30) == 2
+        assert system.spawn(named(Account)).call(Account.add, 2).get(timeout=100) == 2
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.add, 3).get(timeout=30) == 5
+        assert system.spawn(named(Account)).call(Account.add, 3).get(timeout=100) == 5
 
 
 def test_a_struct_is_a_state_too(start):
     with start() as system:
-        system.spawn(named(StructAccount)).call(StructAccount.add, 2).get(timeout=30)
+        system.spawn(named(StructAccount)).call(StructAccount.add, 2).get(timeout=100)
     with start() as system:
-        assert system.spawn(named(StructAccount)).call(StructAccount.add, 1).get(timeout=30) == 3
+        assert system.spawn(named(StructAccount)).call(StructAccount.add, 1).get(timeout=100) == 3
 
 
 def test_init_comes_first_then_the_stored_state_then_on_start(start):
@@ -38,7 +38,7 @@ def test_init_comes_first_then_the_stored_state_then_on_start(start):
             calls.append(("start", self.state.n))
 
     with start() as system:
-        system.spawn(named(Loud)).call(Loud.add, 7).get(timeout=30)
+        system.spawn(named(Loud)).call(Loud.add, 7).get(timeout=100)
     with start() as system:
         system.spawn(named(Loud))
     assert calls == [("init", 0), ("start", 0), ("init", 0), ("start", 7)]
@@ -52,7 +52,7 @@ def test_what_on_start_does_is_committed(start):
     with start() as system:
         system.spawn(named(Starter))
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.total).get(timeout=30) == 10
+        assert system.spawn(named(Account)).call(Account.total).get(timeout=100) == 10
 
 
 def test_a_failed_on_start_leaves_nothing(start):
@@ -64,7 +64,7 @@ def test_a_failed_on_start_leaves_nothing(start):
     with start() as system:
         with pytest.raises(OSError, match="no"):
             system.spawn(named(Broken))
-        assert system.spawn(named(Account)).call(Account.total).get(timeout=30) == 0
+        assert system.spawn(named(Account)).call(Account.total).get(timeout=100) == 0
 
 
 def test_an_async_on_start_and_async_handlers_commit(start):
@@ -79,9 +79,9 @@ def test_an_async_on_start_and_async_handlers_commit(start):
             return self.state.n
 
     with start() as system:
-        assert system.spawn(named(Slow)).call(Slow.slow, 2).get(timeout=30) == 7
+        assert system.spawn(named(Slow)).call(Slow.slow, 2).get(timeout=100) == 7
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.total).get(timeout=30) == 7
+        assert system.spawn(named(Account)).call(Account.total).get(timeout=100) == 7
 
 
 def test_an_asyncio_handler_commits(start):
@@ -95,15 +95,15 @@ def test_an_asyncio_handler_commits(start):
             return self.state.n
 
     with start() as system:
-        assert system.spawn(named(Looping)).call(Looping.slow, 2).get(timeout=30) == 2
+        assert system.spawn(named(Looping)).call(Looping.slow, 2).get(timeout=100) == 2
     with start() as system:
-        assert system.spawn(named(Account)).call(Account.total).get(timeout=30) == 2
+        assert system.spawn(named(Account)).call(Account.total).get(timeout=100) == 2
 
 
 def test_an_actor_with_a_thread_of_its_own_commits(start):
     with start() as system:
         ref = system.spawn(named(Account, blocking=True))
-        assert [ref.call(Account.add, 1).get(timeout=30) for _ in range(3)] == [1, 2, 3]
+        assert [ref.call(Account.add, 1).get(timeout=100) for _ in range(3)] == [1, 2, 3]
 
 
 def test_without_a_name_it_is_refused(start):
@@ -149,7 +149,7 @@ def test_it_needs_a_system_with_a_store():
 
 def test_a_field_that_is_new_in_the_code_gets_its_default(start, monkeypatch):
     with start() as system:
-        system.spawn(named(Account)).call(Account.add, 1).get(timeout=30)
+        system.spawn(named(Account)).call(Account.add, 1).get(timeout=100)
 
     @dataclasses.dataclass
     class Newer(Total):
@@ -161,7 +161,7 @@ def test_a_field_that_is_new_in_the_code_gets_its_default(start, monkeypatch):
     monkeypatch.setattr(actors, "Total", Newer)
     with start() as system:
         ref = system.spawn(named(Account))
-        assert ref.proxy().state.get(timeout=30).more == 7
+        assert ref.proxy().state.get(timeout=100).more == 7
 
 
 def test_what_cannot_be_stored_is_refused_at_the_sender_and_names_its_path(start):
@@ -181,8 +181,8 @@ def test_a_state_that_cannot_be_stored_fails_the_message_and_is_rolled_back(star
     with start() as system:
         ref = system.spawn(named(Bad))
         with pytest.raises(af.PayloadError, match=r"self\.state\.seen\[0\]"):
-            ref.call(Bad.spoil).get(timeout=30)
-        assert ref.call(Account.seen).get(timeout=30) == []
+            ref.call(Bad.spoil).get(timeout=100)
+        assert ref.call(Account.seen).get(timeout=100) == []
 
 
 def test_refs_travel_in_messages_and_in_the_state(start):
@@ -196,35 +196,35 @@ def test_refs_travel_in_messages_and_in_the_state(start):
     with start() as system:
         payee = system.spawn(named(Account, "payee"))
         payer = system.spawn(named(Payer, "payer"))
-        payer.call(Payer.remember, payee).get(timeout=30)
-        payer.call(Payer.pay, 3).get(timeout=30)
-        assert payee.call(Account.total).get(timeout=30) == 3
-        assert payer.proxy().state.get(timeout=30).seen == [payee]
+        payer.call(Payer.remember, payee).get(timeout=100)
+        payer.call(Payer.pay, 3).get(timeout=100)
+        assert payee.call(Account.total).get(timeout=100) == 3
+        assert payer.proxy().state.get(timeout=100).seen == [payee]
     with start() as system:
         payer = system.spawn(named(Payer, "payer"))
-        payer.call(Payer.pay, 4).get(timeout=30)  # the payee is not spawned yet: its row waits
-        assert system.spawn(named(Account, "payee")).call(Account.total).get(timeout=30) == 7
+        payer.call(Payer.pay, 4).get(timeout=100)  # the payee is not spawned yet: its row waits
+        assert system.spawn(named(Account, "payee")).call(Account.total).get(timeout=100) == 7
 
 
 def test_the_answer_is_a_copy_also_in_one_process(start):
     with start() as system:
         ref = system.spawn(named(Account))
-        ref.call(Account.seen).get(timeout=30).append("mine")
-        assert ref.call(Account.seen).get(timeout=30) == []
+        ref.call(Account.seen).get(timeout=100).append("mine")
+        assert ref.call(Account.seen).get(timeout=100) == []
 
 
 def test_pykkas_proxy_works(start):
     with start() as system:
         ref = system.spawn(named(Account))
         proxy = ref.proxy()
-        assert proxy.add(2).get(timeout=30) == 2
+        assert proxy.add(2).get(timeout=100) == 2
         proxy.state = Total(9)
-        assert proxy.total().get(timeout=30) == 9
+        assert proxy.total().get(timeout=100) == 9
         assert ref.ask("x", timeout=30) == "x"
 
 
 def test_the_store_alone_makes_nothing_durable(start):
     with start() as system:
         assert system.scheduler.durable is None
-        assert system.spawn(Collector).call(Collector.all).get(timeout=30) == []
+        assert system.spawn(Collector).call(Collector.all).get(timeout=100) == []
         assert system.scheduler.durable is None
