@@ -279,12 +279,12 @@ class EventChain(ServiceUnit):
             self.offsets.acquit()
             self.is_stored = True
             return super().succeeded(value)
-        if self.aside or self.ended:
+        if self.aside or self.ended or box.must_save:
             return self.save()
         self.is_over = True  # there was no handler for any of them
         self.move_offsets()
         box.take_over(self)
-        box.save_soon()
+        box.save_soon(self.place)
         box.look_on()
         return CHANGED
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 WINDOW: Final = 256  # rows of the log that are read at once
 CAREFUL: Final = 2 * CHAIN  # events handled one by one after a process has died: one of them may have killed it
 SAVE_SECONDS: Final = 1.0  # until offsets are stored that only pass events of no concern
+UNSAVED: Final = 1024  # events of no concern that are passed at most before the offsets are stored
 
 
 class EventsArrived:
@@ -88,6 +89,7 @@ class MemberMailbox(Mailbox):
         self.has_news = False  # there may be more in the log than was read
         self.is_saving = False  # offsets in memory are to be stored soon
         self.must_save = False  # now
+        self.unsaved = 0  # events that were passed since offsets were stored
         self.alarm = math.inf  # when an event set aside is looked for
         self.crowd: Outage | None = None  # there is no room for more events set aside
         self.left = math.inf  # when it was handed over to another node
@@ -185,7 +187,11 @@ class MemberMailbox(Mailbox):
         return found or self.parked.due(now, limit)
 
     def next_of_log(self, limit: int) -> list[Entry]:
-        """Return the next events of the log; those of no concern here are passed."""
+        """Return the next events of the log; those of no concern here are passed, so many before a commit at most.
+
+        A service that is stopped or killed more often than it saves would pass the same events for ever, and one that
+        read a long log to its end in one step would have its own messages and all other actors here wait.
+        """
         while True:
             if not self.window and not self.read_log():
                 return []
@@ -194,8 +200,10 @@ class MemberMailbox(Mailbox):
                 passed.append(self.window.popleft())
             if passed:
                 self.pass_rows(self.offsets, passed)
-                self.save_soon()
+                self.save_soon(len(passed))
             if not self.window:
+                if self.must_save:
+                    return []
                 continue
             if self.parked.count >= MOST_PARKED and self.window[0].lane in self.parked:
                 self.report_crowd()
@@ -239,10 +247,11 @@ class MemberMailbox(Mailbox):
     def take_over(self, chain: EventChain) -> None:
         """Note the effects of a chain, which are stored."""
         self.offsets = chain.offsets
-        self.singles = max(0, self.singles - 1)
-        if chain.entries and not chain.entries[0].number:
-            for _ in range(chain.place):
-                self.window.popleft()
+        if chain.entries:
+            self.singles = max(0, self.singles - 1)
+            if not chain.entries[0].number:
+                for _ in range(chain.place):
+                    self.window.popleft()
         for entry in chain.ended:
             self.parked.end(entry)
         for entry, stage in chain.aside:
@@ -259,6 +268,7 @@ class MemberMailbox(Mailbox):
             self.crowd = None
         if chain.is_stored:
             self.is_saving = self.must_save = False
+            self.unsaved = 0
 
     def finish(self, outcome: Any) -> None:
         """Go on after a commit that was refused; the holder of the baton calls it."""
@@ -307,8 +317,11 @@ class MemberMailbox(Mailbox):
 
     # --- offsets that pass events of no concern ----------------------------------------------------------------------
 
-    def save_soon(self) -> None:
-        """Store the offsets in a while, unless a commit does so before: others look at them."""
+    def save_soon(self, passed: int) -> None:
+        """Store the offsets in a while, or now if many events were passed, unless a commit does so before."""
+        self.unsaved += passed
+        if self.unsaved >= UNSAVED:
+            self.must_save = True
         if not self.is_saving:
             self.is_saving = True
             self.ref._scheduler.call_later(SAVE_SECONDS, self.save_offsets)

@@ -122,13 +122,13 @@ def merged(parts: list[dict[str, list[int]]]) -> dict[str, list[int]]:
     return found
 
 
-def expected(store: Any, kinds: dict[str, int], dead: set[int]) -> dict[str, list[int]]:
-    """Return what a service has handled of the log: of each type with a sign, but for dead ones."""
+def expected(store: Any, kinds: dict[str, int], dead: set[str]) -> dict[str, list[int]]:
+    """Return what a service has handled of the log: of each type with a sign, but for dead ones, which are ids."""
     from actorflow.store.codec import decode
 
     found: defaultdict[str, list[int]] = defaultdict(list)
-    for _seq, _part, key, kind, _version, body, *_ in rows(store):
+    for _seq, _part, key, kind, _version, body, id_, *_ in rows(store):
         n = decode(body)["n"] if kind in kinds else 0
-        if kind in kinds and n not in dead:
+        if kind in kinds and id_ not in dead:
             found[key].append(kinds[kind] * n)
     return dict(found)
