@@ -104,12 +104,14 @@ class MemberMailbox(Mailbox):
     def load(self, owned: OwnedActor, *, again: bool = False) -> None:
         """Take over state and offsets, at the start of an incarnation or in the midst of one."""
         actor = self.ref._actor
-        if self.initial is None or self.initial[0] is not actor:
+        is_new = self.initial is None or self.initial[0] is not actor
+        if self.initial is None or is_new:
             self.initial = (actor, stored_state(actor))
         super().load(owned, again=again)
         if owned.state is None:  # the first start of all, or the first one after a reset
             self.stored = self.initial[1]
-            self.put_state(self.initial[1], again=True)
+            if not is_new:  # else the service is as it was made
+                self.put_state(self.initial[1], again=True)
         self.offsets = begin_offsets(self, owned.unclean)
         if owned.unclean:
             self.singles = CAREFUL
