@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ class EventFilter:
         if wanted is Envelope:
             return cls(cls=Envelope)
         if isinstance(wanted, type):
-            if not is_event_class(wanted) or wanted.__module__.startswith("actorflow."):
+            if not is_event_class(wanted) or is_of_package(wanted):
                 msg = (
                     f"nothing publishes {text_of(wanted)}; subscribe to a dataclass or msgspec.Struct of yours, a "
                     f"pattern of names, a predicate, or one of {KNOWN}"
@@ -78,3 +79,9 @@ class EventFilter:
         if self.cls is not None and not self.gives_envelopes:
             return self.cls in type_.cls.__mro__
         return self.pattern is None or matches(self.pattern, type_.name)
+
+
+def is_of_package(cls: type[Any]) -> bool:
+    """Say whether a class is one of actorflow's own, which nobody publishes."""
+    module = cls.__module__
+    return module.startswith("actorflow.") and getattr(sys.modules.get(module), cls.__name__, None) is cls
