@@ -11,23 +11,12 @@ import click
 from actorflow.cli import CommandGroup, fail
 from actorflow.cli.output import NUMBER, show, told, written
 from actorflow.cli.queue import on_store, opened
+from actorflow.workflows.run import STATUSES
 
 if TYPE_CHECKING:
     from actorflow.workflows.stored_runs import StoredRuns
 
 RUN = click.argument("run", metavar="RUN")
-STATUSES = (
-    "queued",
-    "running",
-    "compensating",
-    "paused",
-    "parked",
-    "stuck",
-    "completed",
-    "failed",
-    "cancelled",
-    "compensated",
-)
 
 
 @click.group(cls=CommandGroup, short_help="Look at runs of workflows, and change them.")
@@ -57,12 +46,19 @@ def list_(
 
     with opened(url, "read") as store:
         found = StoredRuns(store, workflow, status)
-        if counts:
-            count = found.count()
-            rows: list[dict[str, Any]] = [count] if as_json else [{"status": k, "runs": n} for k, n in count.items()]
-        else:
-            rows = [dataclasses.asdict(info) for info in found.list(limit=limit, before=before)]
+        rows = counted(found, "runs", as_json) if counts else listed(found, limit, before)
     show(rows, as_json, "there are no such runs")
+
+
+def counted(found: StoredRuns, noun: str, as_json: bool) -> list[dict[str, Any]]:
+    """Return the rows that say how many runs there are of each status."""
+    count = found.count()
+    return [count] if as_json else [{"status": status, noun: n} for status, n in count.items()]
+
+
+def listed(found: StoredRuns, limit: int, before: str | None) -> list[dict[str, Any]]:
+    """Return a row for each run, the newest first."""
+    return [dataclasses.asdict(info) for info in found.list(limit=limit, before=before)]
 
 
 @runs.command("show")

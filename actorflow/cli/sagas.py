@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,8 +9,9 @@ import click
 from actorflow.cli import CommandGroup, fail
 from actorflow.cli.output import NUMBER, show, told, written
 from actorflow.cli.queue import on_store, opened
-from actorflow.cli.runs import RUN, STATUSES, of, shown, told_of_run
+from actorflow.cli.runs import RUN, counted, listed, of, shown, told_of_run
 from actorflow.workflows.rows.records import UNDO
+from actorflow.workflows.run import STATUSES
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
@@ -44,10 +44,9 @@ def list_(
     with opened(url, "read") as store:
         found = StoredRuns(store, saga, status, only_sagas=True)
         if counts:
-            count = found.count()
-            rows: list[dict[str, Any]] = [count] if as_json else [{"status": k, "sagas": n} for k, n in count.items()]
+            rows = counted(found, "sagas", as_json)
         else:
-            infos = [dataclasses.asdict(info) for info in found.list(limit=limit, before=before)]
+            infos = listed(found, limit, before)
             rows = [{"id": one.pop("id"), "saga": one.pop("workflow"), **one} for one in infos]
     show(rows, as_json, "there are no such sagas")
 

@@ -60,11 +60,8 @@ class EventFilter:
         if not callable(wanted) or inspect.iscoroutinefunction(wanted):
             msg = f"subscribe({text_of(wanted)}, ...): give a class of events, a pattern, or a function of an event"
             raise DefinitionError(msg)
-        try:
-            inspect.signature(wanted).bind(None)
-        except ValueError:  # of C, which has no signature
-            pass
-        except TypeError as mismatch:
+        mismatch = misfit_of_one(wanted)
+        if mismatch is not None:
             msg = f"subscribe({text_of(wanted)}, ...): a predicate takes one event"
             raise DefinitionError(msg) from mismatch
         return cls(predicate=wanted)
@@ -79,6 +76,17 @@ class EventFilter:
         if self.cls is not None and not self.gives_envelopes:
             return self.cls in type_.cls.__mro__
         return self.pattern is None or matches(self.pattern, type_.name)
+
+
+def misfit_of_one(function: Callable[..., Any]) -> TypeError | None:
+    """Return why a function cannot be called with an event, so that it would fail at each; None: it can."""
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:  # of C, which has no signature
+        return None
+    except TypeError as mismatch:
+        return mismatch
+    return None
 
 
 def is_of_package(cls: type[Any]) -> bool:

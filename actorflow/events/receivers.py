@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.traits import Traits
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError
+from actorflow.events.filters import EventFilter, misfit_of_one
 from actorflow.events.subscriber import SlowWatch, Subscriber
 from actorflow.text import text_of
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.core.running.children import Children
     from actorflow.events.envelope import Envelope
-    from actorflow.events.filters import EventFilter
 
 CAPACITY: Final = 10_000  # events that wait for one function
 SECONDS: Final = 30.0  # for a function to handle one event
@@ -52,21 +51,6 @@ class Receiver:
         return self.ref.stop(block=False) if self.is_own else None
 
 
-def check_takes_one(function: Callable[..., Any]) -> None:
-    """Refuse a function that cannot be called with an event: it would fail at each.
-
-    Raises:
-        DefinitionError: it takes more arguments, or none.
-    """
-    try:
-        inspect.signature(function).bind(None)
-    except ValueError:  # of C, which has no signature
-        return
-    except TypeError as mismatch:
-        msg = f"subscribe(..., {text_of(function)}): a subscriber takes one event: {mismatch}"
-        raise DefinitionError(msg) from mismatch
-
-
 def receiver_of(root: Children, filter: EventFilter, to: object, watch: SlowWatch, capacity: int) -> Receiver:
     """Return the subscription of a ref or a function.
 
@@ -82,7 +66,10 @@ def receiver_of(root: Children, filter: EventFilter, to: object, watch: SlowWatc
     if not callable(function):
         msg = f"subscribe(..., {text_of(to)}): give a ref or a function of one event"
         raise DefinitionError(msg)
-    check_takes_one(function)
+    mismatch = misfit_of_one(function)
+    if mismatch is not None:
+        msg = f"subscribe(..., {text_of(function)}): a subscriber takes one event: {mismatch}"
+        raise DefinitionError(msg) from mismatch
     kind: type[Subscriber] = Subscriber
     if inspect.iscoroutinefunction(function):
         from actorflow.events.async_subscriber import AsyncSubscriber  # noqa: PLC0415 - it imports asyncio, for 20 ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import RunCancelled, Unload
 from actorflow.sagas.saga_step import SagaStep, effect_of
 from actorflow.sagas.undo_step import TurnStep
-from actorflow.store.error_json import write_error
+from actorflow.store.error_json import read_error, write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.body_execution import cancelled
 from actorflow.workflows.body.branch import Branch
@@ -235,8 +236,6 @@ class Course:
         body: Any = self.body
         if record.identity != TURN or self._turns > MOST_TURNS or self.is_turning:
             return False
-        from actorflow.store.error_json import read_error  # noqa: PLC0415 - rare
-
         text, error = read_error(record.error)
         self.error = error or RuntimeError(text)
         with body.lock:
@@ -281,6 +280,4 @@ class Course:
 
 def is_cancel(error: BaseException) -> bool:
     """Say whether an error is the one by which code hears that its run is cancelled."""
-    import asyncio  # noqa: PLC0415 - plain programs do without
-
     return isinstance(error, (RunCancelled, asyncio.CancelledError))

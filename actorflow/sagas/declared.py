@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -92,8 +93,6 @@ class Saga(PlainSaga[..., dict[str, Any]]):
     @property
     def hash(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The hash of the steps: another one is another definition."""
-        import hashlib  # noqa: PLC0415 - rare
-
         text = repr([(part.name, part.task and part.task.name, sorted(part.before)) for part in self.parts])
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

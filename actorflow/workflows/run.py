@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from actorflow.errors import DefinitionError
 
@@ -29,6 +29,7 @@ RunStatus: TypeAlias = Literal[
     "cancelled",
     "compensated",
 ]
+STATUSES: Final = get_args(RunStatus)[1:]  # of stored runs; those in memory may be pending, too
 StepStatus: TypeAlias = Literal["pending", "ready", "running", "completed", "failed", "skipped", "cancelled"]
 
 

@@ -19,24 +19,12 @@ from actorflow.tasks.options import check_count, check_seconds, check_text
 from actorflow.workflows.rows import keeping, ledger, pausing, trying_again, unsticking
 from actorflow.workflows.rows.records import KIND_NAMES
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
+from actorflow.workflows.run import STATUSES
 from actorflow.workflows.workflow import AnyWorkflow
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
     from actorflow.workflows.rows.records import RunRow
-
-STATUSES: Final = (
-    "queued",
-    "running",
-    "compensating",
-    "paused",
-    "parked",
-    "stuck",
-    "completed",
-    "failed",
-    "cancelled",
-    "compensated",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class RunInfo:
     Attributes:
         id: of the run.
         workflow: name of its workflow.
-        status: "queued", "running", "paused", "parked", "completed", "failed" or "cancelled".
+        status: as that of its handle.
         parent: id of the run that started it, if one did.
         created: when it was started; seconds since the epoch, as `started` and `ended`.
         started: when a process first began it.
