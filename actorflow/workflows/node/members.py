@@ -133,9 +133,7 @@ class TurnMember(RecordMember):
             RunLost: another node has the run.
         """
         super().write(transaction)
-        body = self.body
-        fence = {"id": body.run.id, "owner": body.node.id, "epoch": body.run.epoch}
-        transaction.run("runs.turn", fence)
+        ledger.turn(transaction, self.body.run, self.body.node.id)
 
     @classmethod
     def write_all(cls, members: Sequence[Any], transaction: Transaction) -> None:

@@ -24,6 +24,7 @@ from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.body.timed_steps import LONGEST_NAP, TimerStep
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
 from actorflow.workflows.node.runners import CANCEL_SECONDS
+from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import RENEWED
 from actorflow.workflows.signals import CancelRun, ChildEnded, PauseRun, QueryRun
 
@@ -102,9 +103,8 @@ class RunActor(Actor):
         body = self.body
         body.ref = self.actor_ref
         if body.saga is not None and body.saga.has_turned:  # a pause may have taken its status
-            run, node = body.run, self.node
-            fence = {"id": run.id, "owner": node.id, "epoch": run.epoch}
-            node.store.submit(lambda tx: tx.run("runs.turn", fence), durability="process")
+            node = self.node
+            node.store.submit(lambda tx: ledger.turn(tx, body.run, node.id), durability="process")
         self.node.durable.boxes[body.run.address] = RunBox(self.node, self.actor_ref)  # type: ignore[assignment]
         if isinstance(body, AsyncBody):
             body.tell = self.go_on_soon

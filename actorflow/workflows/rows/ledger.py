@@ -192,6 +192,11 @@ def columns_of(run: int, record: RunRecord) -> dict[str, Any]:
     }
 
 
+def turn(transaction: Transaction, run: ClaimedRun, owner: str) -> None:
+    """Have a saga be compensating, if its run is this node's."""
+    transaction.run("runs.turn", {"id": run.id, "owner": owner, "epoch": run.epoch})
+
+
 def renew(transaction: Transaction, run: ClaimedRun, owner: str, input: bytes | None) -> None:
     """End the journal of a run, and have the run begun anew with other arguments; its mail stays.
 
