@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
 
-THREADS: Final = 150  # of plain code that waits; more is unloaded
+THREADS: Final = 128  # of plain code that waits; more is unloaded. Others begin or leave: 10,000 runs have some 180
 
 
 class RunNode:
