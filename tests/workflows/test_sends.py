@@ -210,6 +210,19 @@ def test_an_answer_that_comes_behind_the_timeout_changes_nothing(system, workflo
     assert (again, name) == ("over", "ann")
 
 
+@pytest.mark.parametrize("workflow", [waits_for_an_answer, waits_for_an_answer_async], ids=["plain", "async"])
+def test_a_run_replays_behind_a_timeout_whose_answer_has_come_meanwhile(system, workflow):
+    run = system.start(workflow.options(id="run"), system.durable("till", Till))
+    system.sleep(10)
+    run.pause()
+    system.sleep(1)
+    till = system.spawn(af.child(Till).options(name="till"))
+    assert till.call(Till.seen).get() == ["add 1"]
+    run.resume()
+    run.signal(Approved("ann"))
+    assert run.result(timeout=60)[1:] == ["over", "ann"]
+
+
 def test_a_late_answer_leaves_no_mail_while_its_run_goes_on(system):
     run = system.start(waits_for_an_answer.options(id="run"), system.durable("till", Till))
     system.sleep(10)

@@ -120,7 +120,7 @@ class Mail:
         identity: Any = tuple(where)
         with self._body.lock:
             if turn != self._body.run.turn or identity in self._dismissed:
-                self._body.node.drop_mail(row)
+                self._body.node.drop_mail(self._body, row)
                 return
             self._ends[identity] = (row, ended)
             step = self._body.open.get(identity)
@@ -142,7 +142,7 @@ class Mail:
             self._dismissed[identity] = None
             row, ended = self._ends.pop(identity, (0, None))
         if ended is not None:
-            self._body.node.drop_mail(row)
+            self._body.node.drop_mail(self._body, row)
 
     def take(self, wait: SignalStep) -> bool:
         """Give a wait the first signal of its class that is kept; False if there is none: then it is given the next."""

@@ -188,6 +188,23 @@ class SendMember(RunMember):
         body.sends.committed()
 
 
+class DropMailMember(RunMember):
+    """The removal of a row of a run's mailbox: code may ask for it in a replay, where it may not write by itself."""
+
+    __slots__ = ("row",)
+
+    def __init__(self, body: Body, row: int) -> None:
+        super().__init__(body)
+        self.row = row
+
+    def write(self, transaction: Transaction) -> None:
+        """Remove the row, if it is there."""
+        transaction.run("actors.done", {"id": self.row})
+
+    def committed(self) -> None:
+        """Go on: nobody waits for it."""
+
+
 class EndMember(RunMember):
     """The end of a run, and the last records of a saga's code."""
 

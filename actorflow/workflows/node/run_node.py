@@ -19,6 +19,7 @@ from actorflow.workflows.node.giving_back import give_back
 from actorflow.workflows.node.jobs import CancelJobMember, JobMember
 from actorflow.workflows.node.members import (
     STORE_SECONDS,
+    DropMailMember,
     EndMember,
     RecordMember,
     RecordsMember,
@@ -248,9 +249,9 @@ class RunNode:
         """Have a job cancelled in the next commit."""
         self.batch.add(CancelJobMember(step))
 
-    def drop_mail(self, row: int) -> None:
-        """Have a row of a run's mailbox removed that nobody waits for."""
-        self.store.submit(lambda tx: tx.run("actors.done", {"id": row}), durability="process")
+    def drop_mail(self, body: Body, row: int) -> None:
+        """Have a row of a run's mailbox removed that nobody waits for, in the next commit."""
+        self.batch.add(DropMailMember(body, row))
 
     def commit_here(self, body: SyncBody | DagBody, record: RunRecord) -> None:
         """Commit a record in this thread: the code waits for it in any case."""
