@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
+from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
-from actorflow.sagas.course import Course, Undoable
+from actorflow.sagas.course import Course
 from actorflow.sagas.savepoint import Savepoint
-from actorflow.text import text_of
+from actorflow.sagas.undo_function import undo_function
+from actorflow.tasks.compensation import Step
+from actorflow.workflows.body.sends import AskFuture
 from actorflow.workflows.calls import branch_of
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.branch import Branch
 
 P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 
 
 def here(call: str) -> tuple[Branch, Course]:
@@ -54,25 +61,62 @@ def savepoint() -> Savepoint:
     return Savepoint(*here("savepoint()"))
 
 
-def undo(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+class AsksActor(Protocol[A_co]):
+    """The `call` of a ref, by which a function that undoes may ask an actor."""
+
+    def __call__(
+        self, method: Callable[Concatenate[A_co, P2], Any], /, *args: P2.args, **kwargs: P2.kwargs
+    ) -> Future[Any]:
+        """Ask the actor."""
+        ...
+
+
+@overload
+def undo(
+    ask: Future[R], call: AsksActor[A], method: Callable[Concatenate[A, P], Any], /, *args: P.args, **kwargs: P.kwargs
+) -> Future[R]: ...
+@overload
+def undo(
+    ask: Future[R], function: Callable[Concatenate[Step, P], Any], /, *args: P.args, **kwargs: P.kwargs
+) -> Future[R]: ...
+@overload
+def undo(ask: Future[R], function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+@overload
+def undo(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+def undo(what: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Have a function called if the saga is undone, at its place between the compensations of the steps.
 
-    It is code of the saga: it may call tasks, and ask durable actors, each of which is a step. So an ask is undone:
-    `af.undo(lambda: payments.call(Payments.refund, order).get()); payments.call(Payments.charge, order).get()`. It
-    comes before the ask, whose wait a cancel, a timeout or the failure of another step may end, though the actor acts.
+    It is code of the saga: it may call tasks, and ask durable actors, each of which is a step. If it returns a future
+    of such a step, that is waited for.
+
+    The function of an *ask* is declared with it, and undoes what the actor has done: at the place of its answer, and
+    also if a cancel, the deadline, a timeout, a kill or the failure of another step has cut the wait for that. It is
+    not called if the actor has refused the ask by an error. Without an ask, the function is called whatever comes.
+
+        af.undo(payments.call(Payments.charge, order), payments.call, Payments.refund, order).get()
 
     Args:
-        function: plain, or in an async saga `async def`; also a task.
-        args: of the function.
+        what: the future of an ask of a durable actor, which is returned; and behind it a function.
+        args: of the function. If its first parameter is declared as `step: af.Step`, that gets the ask: its `result`,
+            and in `maybe` whether it is not known that the actor has acted.
         kwargs: of the function.
 
     Raises:
-        DefinitionError: called outside of a saga's code, or it is no function.
+        DefinitionError: called outside of a saga's code; or it is no function, or does not take these arguments, or is
+            async in a plain saga; or the future is not that of an ask.
     """
-    if not callable(function):
-        msg = f"af.undo({text_of(function)}): give a function, and its arguments"
-        raise DefinitionError(msg)
     branch, course = here("undo()")
-    course.entries.append(
-        Undoable(None, None, None, False, course.innermost(branch.path), partial(function, *args, **kwargs))
-    )
+    is_of_ask = isinstance(what, Future)
+    function, given = (args[0] if args else None, args[1:]) if is_of_ask else (what, args)
+    if is_of_ask and not isinstance(what, AskFuture):
+        msg = (
+            "af.undo(future, function) is for the future of an ask of a durable actor, as ref.call(...) returns it: a "
+            "task is undone by its own @task.compensate"
+        )
+        raise DefinitionError(msg)
+    found = undo_function(function, given, kwargs, of_ask=is_of_ask)
+    if inspect.iscoroutinefunction(function) and not course.body.is_async:
+        msg = f"af.undo({found.name}): it is async, and saga {course.body.workflow.name} is not"
+        raise DefinitionError(msg)
+    course.undo_by(found, branch.path, what.step if isinstance(what, AskFuture) else None)
+    return what if is_of_ask else None

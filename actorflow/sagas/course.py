@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,18 +11,21 @@ from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import RunCancelled, Unload
-from actorflow.sagas.saga_step import SagaStep, effect_of
+from actorflow.sagas.saga_step import SagaStep, effect_of, may_have_acted
 from actorflow.sagas.undo_step import TurnStep
+from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error, write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.body_execution import cancelled
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.saga_course import Turned
-from actorflow.workflows.rows.records import AGAIN, INTENT, PIVOT, TURNED, UNDO, RunRecord
+from actorflow.workflows.body.sends import AskStep
+from actorflow.workflows.rows.records import AGAIN, INTENT, PIVOT, SKIPPED, TURNED, UNDO, RunRecord, is_of_function
 
 if TYPE_CHECKING:
     from actorflow.sagas.savepoint import Savepoint
+    from actorflow.sagas.undo_function import UndoFunction
     from actorflow.tasks.compensation import Compensation
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.async_body import AsyncBody
@@ -42,12 +44,12 @@ class Undoable:
     """A step that is to be undone, or a function that was given to `af.undo`.
 
     Attributes:
-        step: it has ended; None of a function.
+        step: it has ended; None of a function that belongs to none.
         compensation: of its task.
         value: its result, as stored; None if that is not known.
         is_maybe: it may have acted, or not.
         savepoint: the innermost that it was begun in.
-        call: of `af.undo`: undoes it.
+        function: of `af.undo`: undoes it.
     """
 
     step: Any
@@ -55,7 +57,7 @@ class Undoable:
     value: bytes | None
     is_maybe: bool
     savepoint: Savepoint | None
-    call: Callable[[], Any] | None = None
+    function: UndoFunction | None = None
 
 
 class Course:
@@ -71,6 +73,9 @@ class Course:
         undoing: how many undo at this time: the saga, or savepoints.
         has_pivoted: it only goes forward.
         has_turned: the saga undoes all of its steps, or has done so in an earlier life.
+        asks: functions that undo asks whose ends the code has not heard of.
+        skipped: the records of functions of `af.undo` that somebody has left out, by their branches.
+        failures: the ends of functions of `af.undo` that have raised, for the commit by which the saga is stuck.
         abandoned: attempts whose thread may go on, though their step has ended.
         stuck: why it cannot go on until somebody helps.
         error: of the end of its code in an earlier life, after which it has turned.
@@ -94,6 +99,9 @@ class Course:
         self.undone: list[Savepoint] = []
         self.scopes: dict[Identity, Savepoint] = {}
         self.ends: dict[Identity, Future[Any]] = {}
+        self.asks: dict[Identity, list[UndoFunction]] = {}
+        self.skipped = {one.identity[0]: one for one in records if one.kind == SKIPPED and is_of_function(one)}
+        self.failures: list[RunRecord] = []
         self.abandoned: dict[Identity, Attempt[Any]] = {}
         self.branch = Branch(body, UNDO)
         self.again_branch = Branch(body, AGAIN)
@@ -158,6 +166,21 @@ class Course:
         """Return the innermost savepoint that a branch is in."""
         return next((one for one in reversed(self.savepoints) if one.has(path)), None)
 
+    def undo_by(self, function: UndoFunction, path: str, ask: AskStep | None) -> None:
+        """Have a function called as the saga is undone; if it belongs to an ask, only if that has acted, or may have.
+
+        Args:
+            function: it is called at its place, or at that of the end of the ask.
+            path: the branch that gives it.
+            ask: the code may have heard of its end.
+        """
+        if ask is not None and self.body.open.get(ask.identity) is ask:
+            self.asks.setdefault(ask.identity, []).append(function)
+            return
+        value, error = (None, None) if ask is None else (encode(ask.future._value), ask.future._error)
+        if error is None or may_have_acted(error):
+            self.entries.append(Undoable(ask, None, value, error is not None, self.innermost(path), function))
+
     def heard(self, step: BodyStep, record: RunRecord) -> None:
         """Note that the code hears of the end of a step."""
         scope = self.scopes.pop(step.identity, None)
@@ -168,6 +191,9 @@ class Course:
                 self.results[task.function.__name__] = record.value
             if task.compensation is not None:
                 self.entries.append(Undoable(step, task.compensation, record.value, is_maybe, scope))
+        for function in self.asks.pop(step.identity, ()):
+            if record.value is not None or may_have_acted(read_error(record.error)[1]):
+                self.entries.append(Undoable(step, None, record.value, record.value is None, scope, function))
         end = self.ends.pop(step.identity, None)
         if end is not None:
             end._settle(None, None)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.compensation import Compensation
     from actorflow.workflows.workflow import AnyWorkflow
 
+ASKS: Final = frozenset({"call", "ask"})  # methods of a ref
 BEGINS: Final = frozenset({"submit", "map", "options"})  # methods of a task that its steps begin with
 
 
@@ -34,7 +35,7 @@ class OutlinedStep:
         place: the file and line of the call; empty for a declared saga.
         is_after_pivot: the saga only goes forward by then.
         is_last: nothing can fail behind it, or beside it.
-        has_undo: `af.undo(...)` stands behind it.
+        has_undo: `af.undo(function)` stands behind it.
     """
 
     name: str
@@ -86,7 +87,7 @@ def outline_of_code(saga: AnyWorkflow) -> list[OutlinedStep]:
     for call in calls_in_order(tree, names):
         target = named(call.func, names)
         if target is undo and steps:
-            steps[-1].has_undo = True
+            steps[-1].has_undo |= not is_of_ask(call)
         elif target is pivot:
             has_pivoted = True
             if steps:
@@ -119,6 +120,12 @@ def calls_in_order(tree: ast.AST, names: dict[str, Any]) -> Iterator[ast.Call]:
     }
     shown = (call for call in calls if id(call) not in within)
     yield from sorted(shown, key=lambda call: (call.end_lineno or 0, call.end_col_offset or 0))
+
+
+def is_of_ask(call: ast.Call) -> bool:
+    """Say whether an `af.undo(...)` undoes an ask, which it has as its first argument."""
+    first = call.args[0] if call.args else None
+    return isinstance(first, ast.Call) and called_name(first) in ASKS
 
 
 def task_of(call: ast.Call, names: dict[str, Any]) -> AnyTask | None:

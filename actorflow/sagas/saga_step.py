@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import HostDied, JobCancelled, MaybeDone, OutcomeUnknown, PayloadError, TaskTimeout
+from actorflow.errors import (
+    AskTimeout,
+    HostDied,
+    JobCancelled,
+    MaybeDone,
+    OutcomeUnknown,
+    PayloadError,
+    RunCancelled,
+    TaskTimeout,
+)
 from actorflow.store.error_json import read_error
 from actorflow.workflows.body.child_step import ChildStep
 from actorflow.workflows.body.job_step import JobStep
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
 # Errors after which a task may have acted. A PayloadError may be of its result, which came behind the act.
 DOUBTFUL: Final = (TaskTimeout, HostDied, MaybeDone, OutcomeUnknown, PayloadError)
 OF_A_JOB: Final = (*DOUBTFUL, JobCancelled)  # the turn cancels a job, also one that runs
+
+OF_AN_ASK: Final = (*DOUBTFUL, AskTimeout, RunCancelled, asyncio.CancelledError)  # the wait for the answer was cut
 
 
 class SagaStep(TaskStep):
@@ -79,6 +91,11 @@ class SagaStep(TaskStep):
         if kind == RESULT and value is None and (self.was_cut or self.is_doubtful or is_doubtful(error)):
             kind = DOUBTED
         return super().record(kind, value, error, attempt, began)
+
+
+def may_have_acted(error: BaseException | None) -> bool:
+    """Say whether an ask that has ended with this error may have acted: one whose handler has raised has not."""
+    return isinstance(error, OF_AN_ASK)
 
 
 def is_doubtful(error: bytes | None, kinds: tuple[type[Exception], ...] = DOUBTFUL) -> bool:

@@ -25,11 +25,13 @@ from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.job_step import JobStep
+from actorflow.workflows.body.sends import AskStep
 from actorflow.workflows.body.steps import BodyStep
 from actorflow.workflows.body.timed_steps import TimerStep
 
 if TYPE_CHECKING:
     from actorflow.sagas.savepoint import Savepoint
+    from actorflow.sagas.undo_function import UndoFunction
     from actorflow.workflows.body.async_body import AsyncBody
     from actorflow.workflows.body.sync_body import SyncBody
 
@@ -131,6 +133,7 @@ def open_of(course: Course, scope: Savepoint | None) -> list[BodyStep]:
         if is_in(course, step, scope)
         and (
             isinstance(step, (SagaStep, JobStep))
+            or step.identity in course.asks
             or (isinstance(step, ChildStep) and step.options.on_parent_close != "abandon")
         )
     ]
@@ -160,7 +163,7 @@ def settle(course: Course, scope: Savepoint | None) -> Undoing:
 def cut_short(steps: list[BodyStep]) -> None:
     """Have steps end that are under way for long."""
     for step in steps:
-        if isinstance(step, SagaStep):
+        if isinstance(step, (SagaStep, AskStep)):
             step.cut_short()
 
 
@@ -170,14 +173,8 @@ def undo(course: Course, entry: Undoable) -> Undoing:
     Raises:
         NotUndone: it could not be undone.
     """
-    if entry.call is not None:
-        try:
-            yield Calling(entry.call, course.branch.child())
-        except BaseException as error:  # the user's, also a SystemExit: others are still to be undone
-            if course.body.is_over:
-                raise
-            let_ctrl_c_pass(error)
-            raise NotUndone(f"a function of af.undo failed: {reason_of(error)}") from None
+    if entry.function is not None:
+        yield from undo_by(course, entry, entry.function)
         return
     assert entry.compensation is not None
     body, task, refusal = course.body, entry.compensation.task, None
@@ -188,6 +185,32 @@ def undo(course: Course, entry: Undoable) -> Undoing:
     failure = step.future._error
     if failure is not None:
         raise NotUndone(f"{task.name}, which undoes {entry.step.identity[1]}, failed: {reason_of(failure)}")
+
+
+def undo_by(course: Course, entry: Undoable, function: UndoFunction) -> Undoing:
+    """Have a function of `af.undo` undo something, unless somebody has left it out.
+
+    Raises:
+        NotUndone: it has raised.
+    """
+    branch, body = course.branch.child(), course.body
+    skipped = course.skipped.get(branch.path)
+    if skipped is not None:
+        yield body.begin(BodyStep(body, skipped.identity, 0, None))
+        return
+    try:
+        yield Calling(partial(call_bound, course, entry, function), branch)
+    except BaseException as error:  # the user's, also a SystemExit: others are still to be undone
+        if body.is_over:
+            raise
+        let_ctrl_c_pass(error)
+        course.failures.append(function.failed(course, branch.path, error))
+        raise NotUndone(f"a function of af.undo failed: {function.name}: {reason_of(error)}") from None
+
+
+def call_bound(course: Course, entry: Undoable, function: UndoFunction) -> Any:
+    """Call a function of `af.undo`."""
+    return function.bound(course, entry)()
 
 
 def learn(course: Course, entry: Undoable) -> Generator[Future[Any], None, BaseException | None]:
@@ -245,7 +268,9 @@ def call(calling: Calling) -> None:
         return
     mark = CURRENT_BODY.set(calling.branch)
     try:
-        calling.function()
+        found = calling.function()
+        if isinstance(found, Future):  # of `ref.call`, or of a task that it has submitted
+            found.get()
     finally:
         CURRENT_BODY.reset(mark)
 

@@ -1,5 +1,8 @@
 """The shop as an orchestration: one saga for each order asks the services in turn, and has them undo it if one refuses.
 
+Each ask that changes something is made with the function that undoes it, so that none is lost if nobody hears of its
+answer.
+
     actorflow run examples.shop.orchestrated:app               500 orders, with misfortunes of all kinds
     actorflow run examples.shop.orchestrated:app --chaos 10    kill the whole process so often, and restart services
 
@@ -42,15 +45,10 @@ class Shop:
 async def fulfil(shop: Shop, placed: OrderPlaced) -> None:
     """Take an order, pick its items, have it paid and delivered."""
     order = placed.order
-    await shop.orders.call(Orders.place, order, placed.account, placed.lines)
-    af.undo(cancel, shop, order)
+    await af.undo(shop.orders.call(Orders.place, order, placed.account, placed.lines), cancel, shop, order)
     await shop.mail.call(Mail.send, order, "your order")
-    # All are heard of before the order fails: the undo of an item is known once it is picked.
-    for error in await asyncio.gather(*(pick(shop, line) for line in placed.lines), return_exceptions=True):
-        if error is not None:
-            raise error
+    await asyncio.gather(*(pick(shop, line) for line in placed.lines))
     await collect(shop, placed)
-    af.undo(shop.payments.call, Payments.refund, [line.item for line in placed.lines])
     await deliver(shop, order, placed.lines)
     await shop.orders.call(Orders.complete, order)
     await shop.mail.call(Mail.send, order, "thank you")
@@ -63,26 +61,31 @@ async def cancel(shop: Shop, order: str) -> None:
 
 
 async def pick(shop: Shop, line: Line) -> None:
-    """Have an item picked."""
-    await shop.stock.call(Stock.pick, line.product)
-    af.undo(shop.stock.call, Stock.put_back, line.product)
+    """Have an item picked; if another one is sold out, it goes back, though it was not answered for by then."""
+    await af.undo(shop.stock.call(Stock.pick, line.product), shop.stock.call, Stock.put_back, line.product)
 
 
 async def collect(shop: Shop, placed: OrderPlaced) -> None:
     """Have an order paid, and remind of it."""
     for attempt in range(1, REMINDERS + 2):
-        if await shop.payments.call(Payments.debit, placed.account, attempt):
+        debit = shop.payments.call(Payments.debit, placed.account, attempt)
+        if await af.undo(debit, refund, shop, placed.lines):
             return
         if attempt <= REMINDERS:
             await shop.mail.call(Mail.send, placed.order, "please pay")
     raise OrderFailed("it was not paid")
 
 
-async def deliver(shop: Shop, order: str, lines: Sequence[Line]) -> None:
+async def refund(debit: af.Step, shop: Shop, lines: list[Line]) -> None:
+    """Undo a debit, unless it was refused."""
+    if debit.result or debit.maybe:
+        await shop.payments.call(Payments.refund, [line.item for line in lines])
+
+
+async def deliver(shop: Shop, order: str, lines: list[Line]) -> None:
     """Send the items of an order, and try to deliver them."""
     package, address = lines[0].package, lines[0].address
-    await shop.shipping.call(Shipping.send, order, lines)
-    af.undo(shop.shipping.call, Shipping.give_up, package)
+    await af.undo(shop.shipping.call(Shipping.send, order, lines), shop.shipping.call, Shipping.give_up, package)
     for attempt in range(1, DELIVERIES + 1):
         if await shop.shipping.call(Shipping.deliver, package, address, attempt):
             return

@@ -197,15 +197,29 @@ class Outcome:
     records: list[RunRecord] = field(default_factory=list)
 
 
-def lived(saga: Any, lives: list[Life], seed: int, *, keeps: bool = False, url: str | None = None) -> Outcome:
-    """Run a saga in systems that die one after the other; the last one does not."""
+def lived(
+    saga: Any,
+    lives: list[Life],
+    seed: int,
+    *,
+    keeps: bool = False,
+    url: str | None = None,
+    prepare: Callable[[VirtualSystem], object] = lambda system: None,
+    look: Callable[[VirtualSystem], object] = lambda system: None,
+) -> Outcome:
+    """Run a saga in systems that die one after the other; the last one does not.
+
+    Args:
+        prepare: is called with each of them.
+        look: is called with the last one, in which the saga has ended.
+    """
     found = Outcome()
     with World(seed=seed) as world, af.open_store(url) if url else af.open_store() as store, counted(store):
         for n, life in enumerate([*lives, Life()]):
             LIVES[:] = [life]
             system = VirtualSystem._within(world, f"s{n}", store=store)
             try:
-                found.was_stuck |= live(system, saga, keeps, life)
+                found.was_stuck |= live(system, saga, keeps, life, prepare)
                 if life.is_dead:
                     found.deaths += 1
                     life.is_dead, life.last_act, life.last_commit = False, None, None  # others may commit
@@ -216,16 +230,19 @@ def lived(saga: Any, lives: list[Life], seed: int, *, keeps: bool = False, url: 
                 row = store.read(lambda tx: ledger.find(tx, "run"))
                 found.status = run.status
                 found.records = store.read(lambda tx, row=row: ledger.records(tx, row.id))
+                LIVES[:] = [Life()]
+                look(system)
                 return found
             finally:
                 system.stop()
     raise AssertionError("it has no end")
 
 
-def live(system: VirtualSystem, saga: Any, keeps: bool, life: Life) -> bool:
+def live(system: VirtualSystem, saga: Any, keeps: bool, life: Life, prepare: Callable[[VirtualSystem], object]) -> bool:
     """Have a system go on with the saga until it ends, or the system stands still; say whether it was stuck."""
     was_stuck = False
     try:
+        prepare(system)
         run = system.start(saga.options(id="run"), keeps)
         for _ in range(2000):
             if life.is_dead:

@@ -69,6 +69,13 @@ def by_hand(trip: str) -> None:
 
 
 @af.saga
+def asks(ref: af.ActorRef[Any], trip: str) -> None:
+    charge(trip)
+    af.undo(ref.call(str, trip), ref.call, str, trip).get()
+    hotel(trip)
+
+
+@af.saga
 async def waits(trip: str) -> None:
     await af.gather(charge.submit(trip), *[hotel.submit(trip) for _ in range(3)])
 
@@ -105,6 +112,10 @@ def test_the_code_of_a_function_without_source_has_no_steps():
     exec("def made(): ...", scope)
     saga = af.saga(name="outline.made")(scope["made"])
     assert outline_of(saga) == []
+
+
+def test_the_undo_of_an_ask_is_not_that_of_the_step_before_it():
+    assert [one.subject for one in findings_in_saga(asks)] == [charge.name]
 
 
 @pytest.mark.parametrize("saga", [sound, by_hand])

@@ -652,17 +652,27 @@ def trip(name: str) -> int:
     return number
 
 
+def paid_back(step: af.Step, order: str, *, times: int = 1) -> None:
+    """Undo an ask, by what it has done."""
+    print(step.maybe, order, times)
+
+
 @af.saga(deadline=60)
-async def trip_async(name: str) -> str:
-    """The same, async."""
+async def trip_async(name: str, payments: af.ActorRef[Payments]) -> str:
+    """The same, async, with asks."""
+    ask = payments.call(Payments.charge, Placed("a", 1))
+    assert_type(af.undo(ask, paid_back, "a", times=2), af.Future[Paid | None])
+    assert_type(await af.undo(ask, print, "a"), Paid | None)
+    await af.undo(ask, lambda: print("undone"))
+    await af.undo(ask, payments.call, Payments.charge, Placed("a", 1))
     async with af.savepoint():
         return str(await booked.submit(name))
 
 
-def sagas(system: af.ActorSystem, dag: af.Dag) -> None:
+def sagas(system: af.ActorSystem, dag: af.Dag, payments: af.ActorRef[Payments]) -> None:
     """Runs of sagas are runs."""
     assert_type(system.start(trip, "ann"), af.Run[int])
-    assert_type(system.start(trip_async.options(id="t"), "ann").result(), str)
+    assert_type(system.start(trip_async.options(id="t"), "ann", payments).result(), str)
     system.start(trip, "ann").skip("by hand", step="unbooked")
     declared = af.Saga("typed").step(booked, unbooked, retry=af.Retry(2)).step(booked, name="again")
     assert_type(system.start(declared, name="ann").result(), dict[str, Any])

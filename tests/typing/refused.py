@@ -379,3 +379,19 @@ def events(system: af.ActorSystem) -> None:
     system.subscribe(Happened, lambda event: event.m)  # refused: no such attribute
     system.subscribe(Happened, 3)  # refused: neither a ref nor a function
     af.EventBus(capcity=3)  # refused: a misspelt option
+
+
+def gave_back(step: af.Step, order: str, times: int = 1) -> None: ...
+
+
+@af.saga
+def sagas(counter: af.ActorRef[Counter]) -> None:
+    ask = counter.call(Counter.add, 1)
+    af.undo(ask, gave_back, 3)  # refused: an order is a text
+    af.undo(ask, gave_back, "a", tims=2)  # refused: a misspelt option
+    af.undo(ask)  # refused: no function
+    af.undo(ask, counter.call, Counter.rename, 3)  # refused: a name is a text
+    af.undo(ask, counter.call, Other.ping)  # refused: of another actor
+    af.undo(gave_back, "a")  # refused: there is no ask to get a step of
+    n: str = af.undo(ask, print).get()  # refused: an int
+    af.saga(dedline=3)  # refused: a misspelt option

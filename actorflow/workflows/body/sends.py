@@ -98,8 +98,17 @@ class AskStep(TimedStep):
             return
         if left > 0:
             node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
-        elif self._ends():
-            error = AskTimeout(f"no answer to {self.identity[1]} came in {self.seconds:g} s")
+        else:
+            self.give_up(f"in {self.seconds:g} s")
+
+    def cut_short(self) -> None:
+        """End the wait, as a saga that undoes its steps has waited for long."""
+        self.give_up("for long")
+
+    def give_up(self, when: str) -> None:
+        """End the wait: the actor may act all the same."""
+        if self._ends():
+            error = AskTimeout(f"no answer to {self.identity[1]} came {when}")
             self.body.arrive(self.record(RESULT, None, write_error(error)))
 
     def finish(self, ended: StepEnded, mail: int) -> None:

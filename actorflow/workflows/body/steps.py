@@ -167,8 +167,7 @@ class TaskStep(BodyStep):
     @property
     def key(self) -> str:
         """The idempotency key."""
-        branch, name, occurrence = self.identity
-        return f"run/{self.body.run.scope}/{branch}/{name}/{occurrence}"
+        return key_of(self)
 
     def __str__(self) -> str:
         """Return how the log names it."""
@@ -343,6 +342,12 @@ class TaskStep(BodyStep):
 
 NOTHING: Final = encode(None)
 SHORT: Final = 32  # bytes that stand for themselves
+
+
+def key_of(step: BodyStep) -> str:
+    """Return the idempotency key of a step: the same for all of its attempts, also in other processes."""
+    branch, name, occurrence = step.identity
+    return f"run/{step.body.run.scope}/{branch}/{name}/{occurrence}"
 
 
 def hash_of(given: bytes) -> bytes:

@@ -34,6 +34,7 @@ DOUBTED: Final = 14  # of a saga: the end of a step that has raised, and may hav
 UNDONE: Final = 15  # of a saga: the end of a compensation
 SKIPPED: Final = 16  # of a saga: somebody has left a compensation out
 UNDO: Final = "undo"  # the branch of a saga's compensations; those of functions are "undo.1" and so on
+OF_FUNCTION: Final = "undo "  # begins the name of the end of a function that undoes: no task has such a name
 AGAIN: Final = "undo.again"  # that of steps which are run once more, as it is not known whether they have acted
 KIND_NAMES: Final = {
     RESULT: "result",
@@ -182,6 +183,11 @@ class RunRecord:
     attempt: int
     began: float | None
     at: float
+
+
+def is_of_function(record: RunRecord) -> bool:
+    """Say whether a record is the end of a function of `af.undo`."""
+    return record.identity[1].startswith(OF_FUNCTION)
 
 
 def event_of(record: RunRecord) -> tuple[str, str | None]:

@@ -15,10 +15,12 @@ from actorflow.workflows.rows.records import (
     ATTEMPT,
     INTENT,
     NO_STEP,
+    OF_FUNCTION,
     PIVOT,
     SKIPPED,
     UNDO,
     RunRecord,
+    is_of_function,
     step_name,
 )
 
@@ -28,13 +30,28 @@ if TYPE_CHECKING:
 
 
 def failed_in(records: list[RunRecord]) -> list[RunRecord]:
-    """Return the ends of compensations that have failed; of a function that undoes, that of its last step."""
-    last: dict[Identity | str, RunRecord] = {}
+    """Return the ends of compensations, and of functions that undo, that have failed."""
+    last: dict[Identity, RunRecord] = {}
     for record in records:
         branch = record.identity[0]
-        if branch.startswith(UNDO) and record.kind not in NO_STEP | {ATTEMPT}:
-            last[record.identity if branch in {UNDO, AGAIN} else branch] = record
+        is_whole = branch in {UNDO, AGAIN} or is_of_function(record)
+        if is_whole and branch.startswith(UNDO) and record.kind not in NO_STEP | {ATTEMPT}:
+            last[record.identity] = record
     return [one for one in last.values() if one.error is not None and one.kind != SKIPPED]
+
+
+def failed_steps_of(function: RunRecord, records: list[RunRecord]) -> set[Identity]:
+    """Return the last step of a function that undoes, if that has failed: the function is called again."""
+    branch = function.identity[0]
+    steps = [one for one in records if is_in_branch(one, branch) and one.kind not in NO_STEP | {ATTEMPT}]
+    last = next((one for one in reversed(steps) if not is_of_function(one)), None)
+    return set() if last is None or last.error is None else {last.identity}
+
+
+def is_in_branch(record: RunRecord, branch: str) -> bool:
+    """Say whether a record is of a branch, or of one that came of it."""
+    path = record.identity[0]
+    return path == branch or path.startswith(f"{branch}.")
 
 
 def failed_behind_pivot(records: list[RunRecord]) -> set[Identity]:
@@ -61,7 +78,11 @@ def failed_behind_pivot(records: list[RunRecord]) -> set[Identity]:
 def retry(transaction: Transaction, row: RunRow, now: float) -> None:
     """Have a stuck saga try its failed compensations again, or go forward from the step that failed."""
     records = ledger.records(transaction, row.id)
-    again = {one.identity for one in failed_in(records)}
+    failed = failed_in(records)
+    again = {one.identity for one in failed}
+    for one in failed:
+        if is_of_function(one):
+            again |= failed_steps_of(one, records)
     if not again:
         again = failed_behind_pivot(records)
     go_on(transaction, row, [one for one in records if one.identity in again and one.kind != INTENT], now)
@@ -85,22 +106,31 @@ def skip(transaction: Transaction, name: str, step: str | None, reason: str, now
     found = [one for one in failed if step is None or is_named(one, step)]
     if not found:
         known = ", ".join(step_name(one.identity) for one in failed)
-        has_pivoted = any(one.kind == PIVOT for one in records)
-        where = "behind its pivot" if has_pivoted else "by a function of af.undo, which is no step"
-        cure = f"has no failed compensation {step!r}, but {known}" if failed else f"is stuck {where}: retry it"
+        where = "is stuck behind its pivot: retry it"
+        cure = f"has no failed compensation {step!r}, but {known}" if failed else where
         msg = f"saga {name} {cure}"
         raise DefinitionError(msg)
     error = write_error(RuntimeError(f"skipped: {reason}"))
     skipped = [replace(one, kind=SKIPPED, value=encode(None), error=error) for one in found]
-    others = {one.identity for one in failed} - {one.identity for one in found}
-    go_on(transaction, row, [*found, *(one for one in records if one.identity in others)], now, skipped)
+    places = {one.identity for one in found}
+    others = {one.identity for one in failed} - places
+    for one in failed:
+        if one.identity in others and is_of_function(one):
+            others |= failed_steps_of(one, records)
+    left_out = [one.identity[0] for one in found if is_of_function(one)]
+    drop = [
+        one
+        for one in records
+        if one.identity in others | places or any(is_in_branch(one, branch) for branch in left_out)
+    ]
+    go_on(transaction, row, drop, now, skipped)
     return True
 
 
 def is_named(record: RunRecord, step: str) -> bool:
     """Say whether users mean a record by a name."""
     short = record.identity[1]
-    return step in {short, step_name(record.identity)} or short.endswith(f".{step}")
+    return step in {short, short.removeprefix(OF_FUNCTION), step_name(record.identity)} or short.endswith(f".{step}")
 
 
 def go_on(
