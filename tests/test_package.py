@@ -123,6 +123,7 @@ REAL_TIME = {
     "process/hosts/parent/hosts": "other processes that end",
     "tasks/task_files": "times of files",
     "queues/selection": "other processes that wait for the file",
+    "sim/shrink": "the time that the search may take",
     "store/base": "the clock of a store that no system has",
     "store/commit_delay": "the threads of other handlers, and a disk",
     "store/postgres/connection": "a server that is lost",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.workflow import AnyWorkflow
 
+V = TypeVar("V", bound="VirtualSystem")
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
 CANCELLED = 4  # the exit code
@@ -186,6 +187,19 @@ class App:
             ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
         """
         system = self._open(scheduler)
+        try:
+            self._declared.open(system)
+        except BaseException:
+            system.stop()
+            raise
+        return system
+
+    def _start_within(self, kind: type[V], scheduler: VirtualScheduler, store: Store) -> V:
+        """Start a system of a kind of its own on a scheduler and a store that are there: the app's is not opened."""
+        self._declared.check()
+        system = kind._on(scheduler, self.name, store, self.system_settings)
+        system.tasks = frozenset(self._declared.tasks)
+        system.workflows = frozenset(self._declared.workflows)
         try:
             self._declared.open(system)
         except BaseException:

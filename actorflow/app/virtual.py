@@ -11,6 +11,7 @@ from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.core.drivers.world import World, WorldScheduler
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.system_task import completed
 from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
@@ -110,7 +111,8 @@ class VirtualSystem(ActorSystem):
     ) -> Self:
         """Start a system on a virtual scheduler that is there."""
         system = cls.__new__(cls)
-        scheduler.kinds = VIRTUAL_KINDS
+        if scheduler.kinds[0] is ActorRef:
+            scheduler.kinds = VIRTUAL_KINDS
         ActorSystem.__init__(system, name, store=store, durability=durability, settings=settings, scheduler=scheduler)
         return system
 

@@ -31,7 +31,6 @@ from actorflow.process.hosts.link.remote_ref import HostedBase, held, holds, sen
 from actorflow.process.hosts.parent.envoy import Envoy
 from actorflow.process.hosts.parent.host_process import HostProcess
 from actorflow.process.hosts.parent.hosts import hosts_of
-from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
 from actorflow.process.pickling import dumps
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 from actorflow.text import plural
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 def placed(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref, and the traits, by which this process knows an actor of another."""
     if scheduler.is_virtual:
-        return VIRTUAL_KINDS[traits.options.capacity is not None], traits
+        return scheduler.kinds[traits.options.capacity is not None], traits
     kind = HostedRef if traits.options.capacity is None else BoundedHostedRef
     return kind, HostedTraits(traits.actor_class, traits.options)
 

@@ -1,0 +1,42 @@
+"""Failure: the error of a simulated run that breaks a property."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorflow.errors import ActorflowError
+
+
+class SimulationFailure(ActorflowError, AssertionError):
+    """A property of a simulated run does not hold.
+
+    Attributes:
+        property: its name.
+        time: virtual seconds since the start of the run.
+        why: what is known of the reason, in words.
+        seed: of the run; None: it is not known yet.
+        scenario: the smallest run that fails in the same way: seed, faults, client events and a diagram.
+    """
+
+    def __init__(
+        self, property: str, time: float, why: str = "", *, seed: int | None = None, scenario: str = ""
+    ) -> None:
+        self.property = property
+        self.time = time
+        self.why = why
+        self.seed = seed
+        self.scenario = scenario
+        super().__init__(property, time, why)
+
+    def __str__(self) -> str:
+        of = "" if self.seed is None else f" with seed {self.seed}"
+        reason = f": {self.why}" if self.why else ""
+        text = f"{self.property!r} does not hold at {self.time:g} s{of}{reason}"
+        return f"{text}\n\n{self.scenario}" if self.scenario else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _failed_again, (self.property, self.time, self.why, self.seed, self.scenario)
+
+
+def _failed_again(property: str, time: float, why: str, seed: int | None, scenario: str) -> SimulationFailure:
+    return SimulationFailure(property, time, why, seed=seed, scenario=scenario)

@@ -1,0 +1,224 @@
+"""At: declares what goes wrong, or what clients do, at a time of a simulated run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from actorflow.errors import DefinitionError
+from actorflow.sim.faults.fault import Fault
+from actorflow.sim.faults.targets import Target, found, name_of
+from actorflow.sim.world.crash import crash_host
+from actorflow.sim.world.link import is_number
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.app.app import App
+    from actorflow.sim.simulation import Simulation
+    from actorflow.sim.world.host import SimHost
+    from actorflow.sim.world.network import Pair
+    from actorflow.sim.world.node import SimNode
+
+
+class At:
+    """A time of a simulated run. Its methods declare faults, and return it: `sim.at(3).crash(Shop).crash(Stock)`."""
+
+    def __init__(self, sim: Simulation, time: float) -> None:
+        self._sim = sim
+        self.time = time
+
+    def crash(self, target: Target, *, down: float = 0.0) -> Self:
+        """Kill the host of an actor, or a node: memory and mailboxes are lost, the store is kept.
+
+        The supervisor of the actor restarts it by its own rules, once its process has been gone for `down` seconds; a
+        node starts again.
+
+        Args:
+            target: an actor class, a path, a ref, or a node of `sim.nodes`.
+            down: virtual seconds.
+
+        Raises:
+            DefinitionError: there is no such target, or it is on several hosts.
+        """
+        self._check_seconds("down", down)
+        return self._add("crash", f"crash of {name_of(target)}", target, down, self._crash(target, down))
+
+    def _crash(self, target: Target, down: float) -> Callable[[Fault], object]:
+        def act(fault: Fault) -> None:
+            node, host = found(self._sim.nodes, target)
+            fault.touched = True
+            if host is not node.hosts.main:
+                crash_host(node.scheduler, host, down)
+                return
+            node.kill()
+            self._sim.later(down, lambda: self._sim.operate(node.start))
+
+        return act
+
+    def pause(self, target: Target, seconds: float) -> Self:
+        """Have a host run nothing for a while, as a long garbage collection does, or SIGSTOP.
+
+        Raises:
+            DefinitionError: there is no such target, or it is on several hosts.
+        """
+        self._check_seconds("seconds", seconds)
+        hosts: list[SimHost] = []
+
+        def act(fault: Fault) -> None:
+            hosts.extend(self._hosts(target))
+            self._sim.world.pause(hosts, fault)
+
+        def end(fault: Fault) -> None:
+            self._sim.world.unpause(hosts, fault)
+
+        return self._add("pause", f"pause of {name_of(target)}", target, seconds, act, end)
+
+    def partition(self, one: Target, other: Target, *, heal: float, both: bool = True) -> Self:
+        """Have no message come from one host to another; they wait, and come in their order after `heal` seconds.
+
+        Args:
+            one: a host, or a node: all of its hosts.
+            other: likewise.
+            heal: virtual seconds until messages pass again.
+            both: both ways; False: only from `one` to `other`.
+
+        Raises:
+            DefinitionError: there is no such target, or it is on several hosts.
+        """
+        self._check_seconds("heal", heal)
+        network = self._sim.world.network
+        arrow = "-" if both else "->"
+        text = f"partition {name_of(one)} {arrow} {name_of(other)}"
+        return self._on_pairs("partition", text, (one, other), heal, 0.0, network.cut, network.mend, both=both)
+
+    def drop(self, one: Target, other: Target, part: float = 1.0, *, heal: float, both: bool = True) -> Self:
+        """Lose a part of the messages from one host to another: a network without the guarantee that sends have.
+
+        Raises:
+            DefinitionError: there is no such target, or the part is not from 0 to 1.
+        """
+        self._check_seconds("heal", heal)
+        if not is_number(part) or not 0 <= part <= 1:
+            raise DefinitionError(f"drop({text_of(part)}): give a part of the messages, from 0 to 1")
+        network = self._sim.world.network
+        text = f"{part:.0%} of messages lost {name_of(one)} {'-' if both else '->'} {name_of(other)}"
+        return self._on_pairs("drop", text, (one, other), heal, part, network.drop, network.end_drop, both=both)
+
+    def slow(self, target: Target, factor: float, *, heal: float) -> Self:
+        """Have the messages from and to a host take `factor` times as long.
+
+        Raises:
+            DefinitionError: there is no such target, or the factor is below 1.
+        """
+        self._check_seconds("heal", heal)
+        if not is_number(factor) or not 1 <= factor < math.inf:
+            raise DefinitionError(f"slow({text_of(factor)}): give a factor of 1 or more")
+        network = self._sim.world.network
+        slowed: list[SimHost] = []
+
+        def act(fault: Fault) -> None:
+            slowed.extend(self._hosts(target))
+            for host in slowed:
+                network.slow(host, fault)
+
+        def end(fault: Fault) -> None:
+            for host in slowed:
+                network.end_slow(host, fault)
+
+        return self._add("slow", f"{name_of(target)} {factor:g} times slower", target, heal, act, end, factor)
+
+    def deploy(self, app: App, *, nodes: Sequence[int] | None = None) -> Self:
+        """Replace the app of nodes by another one: each stops by its grace time, and starts with the new code.
+
+        Args:
+            app: the new one, of the same name.
+            nodes: the numbers of the nodes; None: all.
+
+        Raises:
+            DefinitionError: there is no such node, or the app has another name.
+        """
+        numbers = range(len(self._sim.nodes)) if nodes is None else nodes
+        for number in numbers:
+            if number not in range(len(self._sim.nodes)):
+                raise DefinitionError(
+                    f"deploy(nodes=[{text_of(number)}]): there are nodes 0 to {len(self._sim.nodes) - 1}"
+                )
+            node = self._sim.nodes[number]
+            if app.name != node.app.name:
+                raise DefinitionError(f"deploy: the app is {app.name!r}, and that of node {number} {node.app.name!r}")
+            text = f"deploy on node {number}"
+            self._sim.add(Fault("deploy", text, self.time, self.time, self._deploy(node, app)))
+        return self
+
+    def _deploy(self, node: SimNode, app: App) -> Callable[[Fault], object]:
+        def act(fault: Fault) -> None:
+            fault.touched = True
+            node.deploy(app, lambda: self._sim.later(0.0, lambda: self._sim.operate(node.start)))
+
+        return act
+
+    def call(self, function: Callable[[], object], /) -> Self:
+        """Call a function: a client that sends, publishes or starts something. It does not wait.
+
+        Raises:
+            DefinitionError: it cannot be called.
+        """
+        if not callable(function):
+            raise DefinitionError(f"call({text_of(function)}): give a function without arguments")
+        self._sim.enter_at(self.time, function)
+        return self
+
+    # --- how ---------------------------------------------------------------------------------------------------------
+
+    def _hosts(self, target: Target) -> list[SimHost]:
+        node, host = found(self._sim.nodes, target)
+        return node.hosts.all() if host is node.hosts.main else [host]
+
+    def _on_pairs(
+        self,
+        kind: str,
+        text: str,
+        ends: tuple[Target, Target],
+        heal: float,
+        amount: float,
+        begin: Callable[[Pair, Fault], object],
+        end: Callable[[Pair, Fault], object],
+        *,
+        both: bool,
+    ) -> Self:
+        pairs: list[Pair] = []
+        found(self._sim.nodes, ends[0])
+
+        def act(fault: Fault) -> None:
+            one, other = map(self._hosts, ends)
+            for a in one:
+                for b in other:
+                    if a is not b:
+                        pairs.extend([(a, b), (b, a)] if both else [(a, b)])
+            for pair in pairs:
+                begin(pair, fault)
+
+        def over(fault: Fault) -> None:
+            for pair in pairs:
+                end(pair, fault)
+
+        return self._add(kind, text, ends[1], heal, act, over, amount)
+
+    def _add(
+        self,
+        kind: str,
+        text: str,
+        target: Target,
+        seconds: float,
+        act: Callable[[Fault], object],
+        heal: Callable[[Fault], object] = lambda _: None,
+        amount: float = 0.0,
+    ) -> Self:
+        found(self._sim.nodes, target)
+        self._sim.add(Fault(kind, text, self.time, self.time + seconds, act, heal, amount))
+        return self
+
+    def _check_seconds(self, name: str, seconds: Any) -> None:
+        if not is_number(seconds) or not 0 <= seconds < math.inf:
+            raise DefinitionError(f"{name}={text_of(seconds)}: give virtual seconds, 0 or more")

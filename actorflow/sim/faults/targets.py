@@ -1,0 +1,61 @@
+"""Targets: the host that a fault names by a class, a path, a ref or a node."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from actorflow.core.refs.ref import ActorRef
+from actorflow.errors import DefinitionError
+from actorflow.sim.world.crash import refs_below
+from actorflow.sim.world.node import SimNode
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.sim.world.host import SimHost
+
+Target: TypeAlias = "type[Any] | str | ActorRef[Any] | SimNode"
+
+
+def name_of(target: Target) -> str:
+    """Return the name of a target in a text."""
+    if isinstance(target, type):
+        return target.__name__
+    if isinstance(target, SimNode):
+        return f"node {target.number}"
+    return target.path if isinstance(target, ActorRef) else target
+
+
+def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
+    """Return the host of a target, and its node; that of a node is its main process.
+
+    Raises:
+        DefinitionError: there is none, or there are several.
+    """
+    if isinstance(target, SimNode):
+        return target, target.hosts.main
+    if not isinstance(target, type | str | ActorRef):
+        raise DefinitionError(f"{text_of(target)} is no target: give an actor class, a path, a ref or a node")
+    places = [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]
+    fits = [(node, ref) for node, ref in places if is_meant(target, ref)]
+    hosts = {id(node.hosts.of(ref)): (node, node.hosts.of(ref)) for node, ref in fits}
+    if len(hosts) > 1:
+        among = ", ".join(sorted({host.name for _, host in hosts.values()}))
+        raise DefinitionError(f"{name_of(target)} is on several hosts: name one of them by its path: {among}")
+    if not hosts:
+        known = sorted({name for _, ref in places for name in (ref.path, ref.name, ref.actor_class.__name__)})
+        near = difflib.get_close_matches(name_of(target), known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise DefinitionError(f"no actor of the simulation is {name_of(target)}{hint}")
+    return next(iter(hosts.values()))
+
+
+def is_meant(target: type[Any] | str | ActorRef[Any], ref: ActorRef[Any]) -> bool:
+    """Say whether a target names an actor."""
+    if isinstance(target, type):
+        return issubclass(ref.actor_class, target)
+    if isinstance(target, str):
+        return target in (ref.path, ref.name)
+    return target is ref

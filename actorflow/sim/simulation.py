@@ -1,0 +1,341 @@
+"""Simulation: one run of an app in virtual time, under a hostile network and seeded schedules."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from actorflow.app.app import App
+from actorflow.core.refs.cell import DEAD
+from actorflow.core.refs.ref import ActorRef
+from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of
+from actorflow.sim.choices.chooser import Chooser
+from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.faults.at import At
+from actorflow.sim.faults.targets import Target, found
+from actorflow.sim.report import Report
+from actorflow.sim.world.crash import unfreeze
+from actorflow.sim.world.link import Link, is_number
+from actorflow.sim.world.node import SimNode
+from actorflow.sim.world.operator import Operator
+from actorflow.sim.world.scheduler import SimWorld
+from actorflow.store.store import open_store
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.app.virtual import VirtualSystem
+    from actorflow.sim.choices.tape import Tape
+    from actorflow.sim.faults.fault import Fault
+    from actorflow.store.store import Store
+
+STEP_LIMIT = 1_000_000  # of one run: half a minute
+TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
+
+
+class Simulation:
+    """One run of an app in virtual time. The seed, or a tape, makes all choices: the same one gives the same run.
+
+    Tests get it from `@simulate`; a script makes it, and closes it.
+
+    >>> import actorflow as af
+    >>> class Counter(af.Actor):
+    ...     def __init__(self) -> None:
+    ...         super().__init__()
+    ...         self.n = 0
+    ...
+    ...     def add(self) -> None:
+    ...         self.n += 1
+    >>> app = af.App("demo").add(af.child(Counter).options(name="counter"))
+    >>> with Simulation(seed=7) as sim:
+    ...     demo = sim.start(app)
+    ...     counter = demo.find("/demo/counter", Counter)
+    ...     sim.always(lambda: sim.peek(counter).n <= 3, "at most three")
+    ...     for _ in range(3):
+    ...         counter.cast(Counter.add)
+    ...     report = sim.run(until=10)
+    ...     sim.peek(counter).n, report.time
+    (3, 10.0)
+
+    Attributes:
+        nodes: those that were started.
+        world: runs their steps.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        tape: Tape | None = None,
+        step_limit: int = STEP_LIMIT,
+        turn_seconds: float | None = TURN_SECONDS,
+    ) -> None:
+        """Make a world without nodes.
+
+        Args:
+            seed: chooses the order of steps, latencies and faults; 0 is the live order.
+            tape: the choices of an earlier run, to run it again.
+            step_limit: the steps that the run may take; one that takes more is stuck.
+            turn_seconds: seconds of real time that a handler may keep its turn; None: any.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise DefinitionError(f"seed={text_of(seed)}: give a number, 0 or more")
+        self.chooser = Chooser(seed, tape)
+        self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
+        self.nodes: list[SimNode] = []
+        self.faults: list[Fault] = []
+        self.is_over = False
+        self.has_run = False
+        self._store: Store | None = None
+        self._operator: Operator | None = None
+        self._always: list[Always] = []
+        self._eventually: list[Eventually] = []
+        self._sometimes: list[Sometimes] = []
+
+    # --- what runs ---------------------------------------------------------------------------------------------------
+
+    def start(self, app: App, *, nodes: int = 1, hosts: Literal["each", "one"] = "each") -> VirtualSystem:
+        """Start an app on some nodes of one world, which share one store; the app's own store is not opened.
+
+        Args:
+            app: the production app.
+            nodes: how many systems of it run.
+            hosts: "each": every actor directly under the system has a host of its own, so that links, crashes and
+                partitions act on it; "one": all are in one process.
+
+        Returns:
+            The system of the first node.
+
+        Raises:
+            DefinitionError: an argument makes no sense, or an app was started already.
+            ActorflowError: a part could not start.
+        """
+        if not isinstance(app, App):
+            raise DefinitionError(f"start({text_of(app)}): give an af.App")
+        if isinstance(nodes, bool) or not isinstance(nodes, int) or not 1 <= nodes <= 100:
+            raise DefinitionError(f"nodes={text_of(nodes)}: give a number from 1 to 100")
+        if hosts not in {"each", "one"}:
+            raise DefinitionError(f"hosts={text_of(hosts)}: give 'each' or 'one'")
+        if self.nodes:
+            raise DefinitionError(f"start({app!r}): {self.nodes[0].app!r} was started already; give it more parts")
+        self._store = open_store("memory:")
+        self.nodes = [SimNode(self.world, app, self._store, i, each=hosts == "each") for i in range(nodes)]
+        systems = [node.start() for node in self.nodes]
+        return systems[0]
+
+    def network(self, link: Link, *, between: tuple[Target, Target] | None = None) -> None:
+        """Have messages from one host to another take a link.
+
+        Args:
+            link: it.
+            between: two hosts, both ways; None: all that have no link of their own.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        if not isinstance(link, Link):
+            raise DefinitionError(f"network({text_of(link)}): give a Link")
+        network = self.world.network
+        if between is None:
+            network.standard = link
+            return
+        one, other = (found(self.nodes, target)[1] for target in between)
+        network.links[one, other] = network.links[other, one] = link
+
+    def at(self, time: float) -> At:
+        """Return a time of the run, to declare faults and clients' events at.
+
+        Args:
+            time: virtual seconds since the start.
+
+        Raises:
+            DefinitionError: it is no time to come.
+        """
+        if not is_number(time) or not self.world.clock.now <= time < math.inf:
+            raise DefinitionError(f"at({text_of(time)}): give virtual seconds, {self.world.clock.now:g} or more")
+        return At(self, time)
+
+    def peek(self, ref: ActorRef[Any]) -> Any:
+        """Return the present incarnation of an actor, to look at: no message is sent. None while it has none.
+
+        Raises:
+            DefinitionError: it is no ref of this simulation.
+        """
+        if not isinstance(ref, ActorRef) or getattr(ref._scheduler, "world", None) is not self.world:
+            raise DefinitionError(f"peek({text_of(ref)}): give a ref of this simulation")
+        return None if ref._state == DEAD else ref._actor
+
+    # --- checks ------------------------------------------------------------------------------------------------------
+
+    def always(self, check: Condition, name: str | None = None) -> None:
+        """Have a property looked at after each step: a function that returns False, or asserts, ends the run.
+
+        Raises:
+            DefinitionError: it is no function.
+        """
+        self._always.append(Always(check, property_of(check, name)))
+
+    def eventually(self, check: Condition, name: str | None = None, *, within: float = 60.0) -> None:
+        """Have a property come to hold within some virtual seconds after the last fault has healed.
+
+        Raises:
+            DefinitionError: it is no function, or the seconds are none.
+        """
+        self._eventually.append(Eventually(check, property_of(check, name), check_within(within)))
+
+    def sometimes(self, check: Condition, name: str | None = None) -> None:
+        """Have a property hold at some time of some run of a search: that the interesting case was tried.
+
+        Raises:
+            DefinitionError: it is no function.
+        """
+        self._sometimes.append(Sometimes(check, property_of(check, name)))
+
+    @property
+    def met(self) -> dict[str, bool]:
+        """Whether each `sometimes` of this run has held, and each link and fault has touched something."""
+        touched = {f"sometimes {check.name!r}": check.met for check in self._sometimes}
+        network = self.world.network
+        for link in {id(link): link for link in [network.standard, *network.links.values()]}.values():
+            if link != Link():
+                touched[f"{link} carried a message"] = id(link) in network.touched
+        return touched | {f"{fault} touched something": fault.touched for fault in self.faults}
+
+    # --- the run -----------------------------------------------------------------------------------------------------
+
+    def run(self, *, until: float) -> Report:
+        """Let the app run.
+
+        Args:
+            until: virtual seconds since the start; it runs longer if a property is still to come to hold.
+
+        Returns:
+            Figures of the run.
+
+        Raises:
+            SimulationFailure: a property does not hold.
+            DefinitionError: the time is over.
+            StuckError: it takes too many steps, or a handler keeps its turn.
+        """
+        world = self.world
+        if not is_number(until) or not world.clock.now <= until < math.inf:
+            raise DefinitionError(f"run(until={text_of(until)}): it is {world.clock.now:g} s already")
+        self.has_run = True
+        world.after_step = self._look
+        try:
+            self._look()
+            healed = max((fault.end for fault in self.faults), default=0.0)
+            self._sleep_until(until)
+            if self._eventually:
+                self._sleep_until(healed)
+                world.calm()
+            for check in sorted(self._eventually, key=lambda check: check.within):
+                if check.met is None:
+                    self._sleep_until(healed + check.within)
+                if check.met is None:
+                    raise check.fail(world.clock.now)
+        finally:
+            world.after_step = None
+        return Report(world.clock.now, world.steps, world.digest, [str(fault) for fault in self.faults])
+
+    def _sleep_until(self, time: float) -> None:
+        if time > self.world.clock.now:
+            self.world.sleep(time - self.world.clock.now)
+        else:
+            self.world.sleep(0)
+
+    def _look(self) -> None:
+        now = self.world.clock.now
+        for always in self._always:
+            always.look(now)
+        for sometimes in self._sometimes:
+            sometimes.look()
+        if self._eventually and now >= max((fault.end for fault in self.faults), default=0.0):
+            for eventually in self._eventually:
+                eventually.look(now)
+
+    # --- for `At` ----------------------------------------------------------------------------------------------------
+
+    def add(self, fault: Fault) -> None:
+        """Have a fault happen, unless it is left out of this run."""
+        fault.name = f"fault {len(self.faults)}"
+        self.faults.append(fault)
+        if fault.name in self.chooser.left_out:
+            fault.touched = True
+            fault.end = fault.begin
+            return
+        timers = self.world.timers
+        timers.add(fault.begin, lambda: self._guarded(lambda: fault.act(fault)))
+        if fault.end > fault.begin:
+            timers.add(fault.end, lambda: self._guarded(lambda: fault.heal(fault)))
+
+    def enter_at(self, time: float, function: Callable[[], object]) -> None:
+        """Call a function of a client at a time."""
+
+        def enter() -> None:
+            self.world.is_entering = True
+            try:
+                self._guarded(function)
+            finally:
+                self.world.is_entering = False
+
+        self.world.timers.add(time, enter)
+
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Call a function in some virtual seconds."""
+        self.world.timers.add(self.world.clock.now + seconds, lambda: self._guarded(act))
+
+    def operate(self, act: Callable[[], object]) -> None:
+        """Call a function that may wait: the start of a node."""
+        if self._operator is None:
+            self._operator = Operator(self.world)
+        self._operator.call(act, self._fail)
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        """Call a function of a fault or a client; its error ends the run."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the one who waits for the run gets it
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self.world.failure is None:
+            self.world.failure = error
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the run: nothing of it is left, no thread and no frame."""
+        if self.is_over:
+            return
+        self.is_over = True
+        world = self.world
+        world.after_step = world.failure = None
+        world.timers.clear()
+        try:
+            for node in self.nodes:
+                node.kill()
+            if self._operator is not None:
+                self._operator.system._kill()
+            with contextlib.suppress(ActorflowError):
+                unfreeze(world)
+        finally:
+            world.close()
+            if self._store is not None:
+                self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if isinstance(error, SimulationFailure) and error.seed is None:
+            error.seed = self.chooser.seed

@@ -1,0 +1,139 @@
+"""Crash: the death of a simulated host, as by kill -9.
+
+Memory and mailboxes are lost, the store is kept. A kill runs no `finally`: the frames of handlers that wait are frozen
+as they stand, can send, commit and answer nothing any more, and are ended after the last check of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.drivers.virtual_threads import VirtualThread
+from actorflow.core.messages.execution import ABANDONED
+from actorflow.core.messages.handlers import is_silent
+from actorflow.core.refs.cell import CHANGING, DEAD
+from actorflow.core.refs.termination import bury, close_incarnation
+from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.errors import HostDied
+from actorflow.sim.world.refs import LateFuture
+
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+    from actorflow.core.messages.execution import Execution, Item
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.sim.world.host import SimHost
+    from actorflow.sim.world.scheduler import SimScheduler, SimWorld
+
+KILLED = 9  # the signal
+
+
+def crash_host(scheduler: SimScheduler, host: SimHost, down: float) -> None:
+    """Kill a host; the supervisors of its actors hear of it, and restart them, after `down` seconds."""
+    world = scheduler.world
+    error = HostDied(host.name, signal=KILLED, host=host.name)
+    refs = [ref for ref in refs_below(scheduler.root) if scheduler.hosts_here.of(ref) is host]
+    host.life += 1
+    world.network.forget(host)
+    highest = [
+        ref for ref in refs if ref._parent.owner is None or scheduler.hosts_here.of(ref._parent.owner) is not host
+    ]
+    for ref in reversed(refs):
+        lose_incarnation(scheduler, ref, error)
+    for ref in reversed(refs):
+        if ref not in highest:
+            bury(ref, None, error)
+    for ref in highest:
+        ref._children = None
+        ref._state = CHANGING
+    world.timers.add(world.clock.now + down, lambda: tell_supervisors(highest, error))
+
+
+def tell_supervisors(refs: list[ActorRef[Any]], error: HostDied) -> None:
+    """Have the parents of actors whose host died decide about them."""
+    for ref in refs:
+        if ref._state != DEAD and ref._actor is None:
+            ref._parent.crashed(ref, error)
+            ref._parent.child_ended(ref, error, final=False)
+
+
+def refs_below(children: Any) -> Iterator[ActorRef[Any]]:
+    """Return all living actors of a tree, parents before their children; without recursion, as trees may be deep."""
+    left = [children]
+    while left:
+        for ref in left.pop() or ():
+            if ref._state != DEAD:
+                yield ref
+                left.append(ref._children)
+
+
+def lose_incarnation(scheduler: SimScheduler, ref: ActorRef[Any], error: HostDied) -> None:
+    """Freeze the handlers of an actor, and lose its mailbox."""
+    for execution in scheduler.executions(ref):
+        freeze(scheduler.world, execution, error)
+    ref._waiting = None
+    queue = [] if ref._queue is None else list(ref._queue)
+    scheduler.free_queue(ref)
+    if ref in scheduler.ready:
+        scheduler.ready.remove(ref)
+    close_incarnation(ref, error)
+    for item in [*queue, *(ref._queue or ())]:  # stashed messages are put back by now
+        lose_item(item, error)
+    scheduler.free_queue(ref)
+
+
+def freeze_all(scheduler: SimScheduler) -> None:
+    """Freeze all handlers of a node that dies."""
+    error = HostDied(scheduler.hosts_here.main.name, signal=KILLED, host=scheduler.hosts_here.main.name)
+    for ref in list(refs_below(scheduler.root)):
+        for execution in scheduler.executions(ref):
+            freeze(scheduler.world, execution, error)
+
+
+def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
+    """Keep a handler from ever going on; whoever asked hears of the death."""
+    item = execution.item
+    execution.item = ABANDONED
+    execution.left = item
+    world.abandoned_items[id(item)] = item
+    world.causes.pop(id(item), None)
+    if isinstance(execution, AsyncHandler):
+        world.frozen[execution] = execution
+    elif isinstance(execution, VirtualThread) and execution.parked is not None:
+        world.frozen[execution.parked] = execution
+    else:
+        execution.scheduler.cut_off(execution)
+    answer(item[2], error.for_ask(maybe_ran=True))
+
+
+def lose_item(item: Item, error: HostDied) -> None:
+    """Tell of a message that was in the mailbox of an actor whose host died."""
+    ref, message, future, sender = item
+    if future is not None:
+        answer(future, error.for_ask(maybe_ran=False))
+    elif not is_silent(message):
+        ref._scheduler.events.dead_letter(ref, message, sender, error)
+
+
+def answer(future: Future[Any] | None, error: HostDied) -> None:
+    """Tell the asker that the host is dead, unless the answer is on its way."""
+    if isinstance(future, LateFuture):
+        if not future._is_sent:
+            future.lose(error)
+    elif future is not None:
+        future._settle(None, error)
+
+
+def unfreeze(world: SimWorld) -> None:
+    """End all frozen frames; nothing else runs any more."""
+    world.sort_all()
+    frozen, world.frozen = world.frozen, {}
+    for entry in [entry for entry in world.ready if entry in frozen]:  # its wait was over as its host died
+        world.ready.remove(entry)
+    for entry, execution in frozen.items():
+        if isinstance(execution, AsyncHandler):
+            execution.scheduler.close_coroutine(execution.coro)
+        else:
+            entry.over = True
+            world.ready.append(entry)
+    world.sleep(0)

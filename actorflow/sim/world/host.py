@@ -1,0 +1,82 @@
+"""Host: a simulated process, in which actors run that die with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.sim.world.network import Active
+
+OWN_CODE: Final = "actorflow."  # actors of the runtime's own are in the process of their node
+
+
+class SimHost:
+    """A simulated process.
+
+    Attributes:
+        name: the path of the actor that has it to itself, or that of its node.
+        node: the number of its node.
+        life: counts its deaths: a message that was under way to it belongs to one life.
+        pauses: faults for which it runs nothing.
+    """
+
+    def __init__(self, name: str, node: int) -> None:
+        self.name = name
+        self.node = node
+        self.life = 0
+        self.pauses: list[Active] = []
+
+    def __repr__(self) -> str:
+        return f"<host {self.name}>"
+
+
+class NodeHosts:
+    """The hosts of one node.
+
+    Attributes:
+        main: the process of the node itself, which has all actors that have no host of their own.
+        each: every actor of the user's that is directly under the system has one.
+    """
+
+    def __init__(self, name: str, node: int, *, each: bool) -> None:
+        self.node = node
+        self.each = each
+        self.main = SimHost(self._label(name), node)
+        self._named: dict[object, SimHost] = {}
+        self._of_others: dict[int, SimHost] = {}
+
+    def begin(self, ref: ActorRef[Any]) -> SimHost:
+        """Return the host that an actor begins in."""
+        owner = ref._parent.owner
+        process = ref._traits.options.host
+        if process is not None:
+            return self._host(getattr(process, "name", None) or ref.path)
+        if owner is not None:
+            return self.of(owner)
+        if self.each and not ref.actor_class.__module__.startswith(OWN_CODE):
+            return self._host(ref.path)
+        return self.main
+
+    def of(self, ref: ActorRef[Any]) -> SimHost:
+        """Return the host of an actor of this node, of whatever kind its ref is."""
+        found = getattr(ref, "_virtual_host", None)
+        if type(found) is SimHost:
+            return found
+        host = self._of_others.get(ref.uid)
+        if host is None:
+            host = self._of_others[ref.uid] = self.begin(ref)
+        return host
+
+    def all(self) -> list[SimHost]:
+        """Return those that there are so far."""
+        return [self.main, *self._named.values()]
+
+    def _host(self, name: str) -> SimHost:
+        host = self._named.get(name)
+        if host is None:
+            host = self._named[name] = SimHost(self._label(name), self.node)
+        return host
+
+    def _label(self, name: str) -> str:
+        return name if self.node == 0 else f"{name} (node {self.node})"

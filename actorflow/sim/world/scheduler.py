@@ -1,0 +1,205 @@
+"""Scheduler of a simulated world: one order of steps for all nodes, chosen and hashed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.drivers.parked import Parked
+from actorflow.core.drivers.world import World, WorldScheduler
+from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.run_queue import Ahead
+from actorflow.sim.choices.schedules import Priorities, schedule_of
+from actorflow.sim.world.network import Network
+from actorflow.sim.world.refs import SIM_KINDS
+
+if TYPE_CHECKING:
+    import random
+
+    from actorflow.core.drivers.virtual_threads import Given, VirtualThread
+    from actorflow.core.messages.execution import Item
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.sim.choices.chooser import Chooser
+    from actorflow.sim.world.host import NodeHosts, SimHost
+    from actorflow.sim.world.network import Active
+
+
+class SimWorld(World):
+    """Runs the steps of all nodes in an order that the chooser chooses.
+
+    Attributes:
+        chooser: makes all choices.
+        network: brings messages from host to host.
+        cause: the client event that the step which runs now comes of.
+        causes: those of items that wait, by the item's id; it is kept as long.
+        client_events: how many there were.
+        digest: of all steps so far: two runs that took the same steps have the same.
+        frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
+    """
+
+    def __init__(self, chooser: Chooser, *, step_limit: int | None, turn_seconds: float | None) -> None:
+        super().__init__(seed=chooser.seed, step_limit=step_limit, turn_seconds=turn_seconds)
+        self.chooser = chooser
+        self.network = Network(self, chooser)
+        self.cause: int | None = None
+        self.causes: dict[int, tuple[Item, int]] = {}
+        self.client_events = 0
+        self.is_entering = False
+        self.digest = 0
+        self.frozen: dict[Any, Any] = {}
+        self.late: list[Any] = []  # entries of hosts that are paused
+        self.any_paused = False
+        self._first_uid = next(REFS.uids)
+        self._kinds: dict[type, int] = {}
+        self._schedule = schedule_of(chooser, name_of)
+
+    def calm(self) -> None:
+        """Have any order from now on: the last fault has healed, and a schedule that starves would prove nothing."""
+        if isinstance(self._schedule, Priorities):
+            self._schedule.is_over = True
+
+    # --- client events -----------------------------------------------------------------------------------------------
+
+    def is_entered(self) -> bool:
+        """Say whether a message that no actor sends comes from outside: from the test, or from a client of it."""
+        return self.is_entering or (threading.get_ident() == self.driver_thread)
+
+    def begin_event(self, *, is_asked: bool = False) -> bool:
+        """Number a client event; False if it is left out of this run. One whose answer is waited for is not."""
+        self.client_events += 1
+        if not is_asked and f"event {self.client_events}" in self.chooser.left_out:
+            return False
+        self.cause = self.client_events
+        return True
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def pick(self) -> Any:
+        """Choose the next entry to run, and note it in the digest."""
+        ready = self.ready
+        index = 0
+        if len(ready) > 1:
+            index = self._schedule(ready)
+            ready.rotate(-index)
+            entry = ready.popleft()
+            ready.rotate(index)
+        else:
+            entry = ready.popleft()
+        self.digest = hash((self.digest, self.clock.now, index, name_of(entry, self._first_uid)))
+        return entry
+
+    def start(self, worker: VirtualThread, entry: Any) -> Any:
+        """Run an entry, unless its host is paused or dead."""
+        if entry in self.frozen:
+            return None
+        if self.any_paused and self._is_late(entry):
+            self.late.append(entry)
+            return None
+        self.cause = None
+        return super().start(worker, entry)
+
+    def _is_late(self, entry: Any) -> bool:
+        ref = ref_of(entry)
+        scheduler: Any = None if ref is None else ref._scheduler
+        pauses = () if scheduler is None else scheduler.hosts_here.of(ref).pauses
+        for fault in pauses:
+            fault.touched = True
+        return bool(pauses)
+
+    def pause(self, hosts: list[SimHost], fault: Active) -> None:
+        """Have hosts run nothing."""
+        for host in hosts:
+            host.pauses.append(fault)
+        self.any_paused = True
+
+    def unpause(self, hosts: list[SimHost], fault: Active) -> None:
+        """Have hosts run again, with the messages that came to them meanwhile."""
+        for host in hosts:
+            host.pauses.remove(fault)
+        late, self.late = self.late, []
+        self.ready.extend(late)
+
+
+class SimScheduler(WorldScheduler):
+    """The scheduler of one simulated node.
+
+    Attributes:
+        number: of the node.
+        hosts_here: its hosts.
+    """
+
+    _world: SimWorld
+
+    @property
+    def world(self) -> SimWorld:
+        """The world that runs the steps of this node."""
+        return self._world
+
+    def __init__(self, world: SimWorld, hosts: NodeHosts, *, name: str, ask_timeout: float | None) -> None:
+        self.number = hosts.node
+        self.hosts_here = hosts
+        thread = threading.get_ident()
+        drive = DRIVERS.get(thread)
+        super().__init__(world, name=name, ask_timeout=ask_timeout)
+        if drive is not None and thread != world.driver_thread:  # a node is started in the midst of a run
+            DRIVERS[thread] = drive
+        self.driver_thread = world.driver_thread
+        self.kinds = SIM_KINDS
+
+    def random_for(self, path: str) -> random.Random:
+        """Return the random numbers of an actor: on each node others, or all would draw the same."""
+        return super().random_for(path if self.number == 0 else f"{self.number}{path}")
+
+    def run_entry(self, worker: VirtualThread, given: Given) -> None:
+        """Run a handler, or a step of one, in the name of the client event that it comes of."""
+        world = self.world
+        key = id(given[2])
+        world.cause = world.causes[key][1] if key in world.causes else None
+        ref = given[1]
+        super().run_entry(worker, given)
+        if key in world.causes and not isinstance(ref._waiting, AsyncHandler):
+            del world.causes[key]
+
+    def park(self, parked: Parked, timeout: float | None) -> None:
+        """Wait; the handler goes on in the name of the same client event."""
+        cause = self.world.cause
+        try:
+            super().park(parked, timeout)
+        finally:
+            self.world.cause = cause
+
+    def kill(self) -> None:
+        """End as by kill -9: no handler goes on; their frames are ended after the last check."""
+        from actorflow.sim.world.crash import freeze_all  # noqa: PLC0415 - it is made of schedulers
+
+        self.is_killed = True
+        freeze_all(self)
+        for own in self._own_threads:
+            own.end()
+        self.close()
+
+
+def ref_of(entry: Any) -> ActorRef[Any] | None:
+    """Return the actor of an entry of the run queue."""
+    kind = entry.__class__
+    if kind is Parked:
+        return None if entry.item is None else entry.item[0]
+    if kind is AsyncHandler:
+        return entry.resume_item[0]  # type: ignore[no-any-return]
+    if kind is Ahead:
+        return entry.item[0]  # type: ignore[no-any-return]
+    return entry if hasattr(entry, "uid") else None
+
+
+def name_of(entry: Any, first: int = 0) -> int:
+    """Return the number of the actor of an entry, counted from `first`; -1: it is of none."""
+    try:
+        uid: int = entry.uid  # of a ref, as most are
+    except AttributeError:
+        ref = ref_of(entry)
+        if ref is None:
+            return -1
+        uid = ref.uid
+    return uid - first
