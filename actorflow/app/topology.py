@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actors.child import Child
-from actorflow.events.handlers import marked
 from actorflow.events.topology.call_sites import CallSites, sites_of
-from actorflow.events.topology.topology import Topology
+from actorflow.events.topology.names import is_service
+from actorflow.events.topology.topology import Topology, place_of
 
 if TYPE_CHECKING:
     from actorflow.app.app import App
@@ -27,7 +27,7 @@ def topology_of(app: App, module: str = "") -> Topology:
         DefinitionError: an annotation of a handler cannot be read.
     """
     declared = app._declared
-    services = [cls for part in declared.parts for cls in classes_in(part) if marked(cls)]
+    services = [cls for part in declared.parts for cls in classes_in(part) if is_service(cls)]
     names = {module, *(part.actor_class.__module__ for part in declared.parts)}
     names |= {one.function.__module__ for one in declared.tasks.values()}
     names |= {one.function.__module__ for one in declared.workflows.values()}
@@ -41,6 +41,19 @@ def topology_of(app: App, module: str = "") -> Topology:
         read |= new
         sites = sites_of(read.values())
         services += [service for service in sites.started if service not in services]
+
+
+def service_topology(service: type[Any]) -> Topology:
+    """Return the topology of one service alone: its handlers, and what it publishes by calls.
+
+    Raises:
+        DefinitionError: an annotation of a handler cannot be read.
+    """
+    own = {base.__module__ for base in service.__mro__}
+    sites = sites_of(module for name, module in [*sys.modules.items()] if name in own)
+    methods = {place_of(service, name) for base in service.__mro__ for name in vars(base)}
+    published = {cls: [place for place in where if place in methods] for cls, where in sites.published.items()}
+    return Topology([service], CallSites({cls: where for cls, where in published.items() if where}, used=sites.used))
 
 
 def classes_in(part: Child[Any]) -> Iterator[type[Any]]:

@@ -101,7 +101,8 @@ def _drawable(target: str) -> Drawable:
 
 def _as_drawable(target: str, value: Any) -> Drawable | None:
     from actorflow.app.app import App
-    from actorflow.events.handlers import marked
+    from actorflow.app.topology import service_topology
+    from actorflow.events.service import Service
     from actorflow.machine.definition.chart import Chart
     from actorflow.machine.state_machine import StateMachine
 
@@ -109,10 +110,8 @@ def _as_drawable(target: str, value: Any) -> Drawable | None:
         return _of_app(value, target.partition(":")[0])
     if isinstance(value, type) and issubclass(value, StateMachine) and value is not StateMachine:
         return value.chart
-    if isinstance(value, type) and marked(value):
-        from actorflow.events.topology.topology import Topology
-
-        return _of_services(Topology([value]), value.__name__)
+    if isinstance(value, type) and issubclass(value, Service) and value is not Service:
+        return _of_services(service_topology(value), value.__name__)
     if getattr(type(value), "is_saga", False):
         from actorflow.events.topology.flowchart import Flowchart
 

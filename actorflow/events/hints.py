@@ -85,6 +85,7 @@ def published_of(function: Callable[..., Any], hint: Any, where: str) -> Publish
     for part in parts_of(given):
         if part in NOTHING:
             continue
+        part = typing.get_origin(part) or part  # noqa: PLW2901 - Changed of Changed[int]
         if not is_event_class(part):
             shown = part.__qualname__ if isinstance(part, type) else text_of(part)
             msg = (

@@ -216,6 +216,10 @@ CHOREOGRAPHED = """
     def trip(name: str) -> None:
         seat(name)
 
+    class Till(af.Service):
+        def open(self) -> None:
+            self.publish(Placed("o2"))
+
     app = af.App("shop").add(Payments)
     travel = af.App("travel").add(trip)
     empty = af.App("empty")
@@ -249,6 +253,13 @@ def test_a_service_is_drawn_alone(shop):
     result = graph(f"{shop}:Payments", "--format", "dot")
     assert result.stdout.startswith('digraph "Payments" {')
     assert "main" not in result.stdout
+
+
+def test_a_service_without_handlers_is_drawn_with_the_methods_that_publish(shop):
+    text = graph(f"{shop}:Till").stdout
+    for one in ('["Till"]', '["open"]', '(["orders.placed"])'):
+        assert one in text
+    assert "main" not in text
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")

@@ -195,3 +195,76 @@ def test_in_a_saga_of_a_dag_only_a_node_behind_all_others_needs_no_undo():
     dag.add(mail, both, name="end")
     dag.add(mail, both, name="other end")
     assert not any(step.is_last for step in outline_of(af.Saga.of(dag)))
+
+
+# --- asks, functions, children ---------------------------------------------------------------------------------------
+
+
+class Stock(af.Actor):
+    def pick(self, item: str) -> None: ...
+
+    def put_back(self, item: str) -> None: ...
+
+
+class Cash(af.Actor):
+    def debit(self) -> None: ...
+
+    def refund(self) -> None: ...
+
+    def count(self) -> None: ...
+
+
+def restore() -> None: ...
+
+
+def collect(cash: af.ActorRef[Cash]) -> None:
+    cash.call(Cash.debit).get()
+    mail("please pay")
+
+
+def again(stock: af.ActorRef[Stock]) -> None:
+    stock.call(Stock.pick, "lamp").get()
+    again(stock)  # it is followed once
+
+
+@af.saga
+def asking(stock: af.ActorRef[Stock], cash: af.ActorRef[Cash]) -> None:
+    asked = stock.call(Stock.pick, "chair")
+    af.undo(asked, stock.call, Stock.put_back, "chair").get()
+    af.undo(cash.call(Cash.count), restore).get()
+    collect(cash)
+    af.undo(cash.call, Cash.refund)
+    again(stock)
+    sound("trip")
+    sorted([3])
+
+
+def test_asks_children_and_the_steps_of_functions_that_a_saga_calls_are_seen():
+    names = ["Stock.pick", "Cash.count", "Cash.debit", "mail", "Stock.pick", "sound"]
+    steps = outline_of(asking)
+    assert [step.name for step in steps] == names
+    assert [step.undone_by for step in steps] == [["Stock.put_back"], ["restore"], ["Cash.refund"], [], [], []]
+    assert [one.subject for one in findings_in_saga(asking)] == [mail.name]
+
+
+def many() -> None:
+    more(), more(), more()
+
+
+def more() -> None:
+    most(), most(), most()
+
+
+def most() -> None:
+    charge("a"), charge("b"), charge("c")
+
+
+@af.saga
+def wide() -> None:
+    many(), many(), many()
+
+
+def test_functions_that_call_each_other_many_times_are_followed_a_bounded_number_of_times(monkeypatch):
+    assert len(outline_of(wide)) == 81
+    monkeypatch.setattr("actorflow.sagas.outline.MOST_FUNCTIONS", 10)
+    assert len(outline_of(wide)) < 30

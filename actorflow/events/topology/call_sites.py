@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, NamedTuple
 
-from actorflow.events.event import is_event_class
-from actorflow.events.handlers import marked
+from actorflow.events.topology.arguments import events_given
+from actorflow.events.topology.names import Look, is_event, is_service, named
 
 PUBLISHES: Final = "publish"
 SUBSCRIBES: Final = "subscribe"
 STARTS: Final = frozenset({"child", "spawn"})
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
-Look: TypeAlias = Callable[[ast.expr], Any]  # the object that an expression names; None: that cannot be told
+
+class CodePlace(NamedTuple):
+    """A function in the code of a module.
+
+    Attributes:
+        module: the name of the module.
+        name: of the function, behind those of the classes around it; of calls outside of functions, of the module.
+    """
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the name of the function."""
+        return self.name
 
 
 @dataclass(slots=True)
@@ -25,14 +40,16 @@ class CallSites:
     """The places in the code of modules that publish events, subscribe to them, or start services.
 
     Attributes:
-        published: classes of events, each with the functions that make one and publish.
+        published: classes of events, each with the functions that publish it.
         heard: classes and patterns of events, each with the functions that subscribe to it.
         started: classes of services.
+        used: methods, each with the names of the attributes of `self` that it uses, such as other methods.
     """
 
-    published: dict[type[Any], list[str]] = field(default_factory=dict)
-    heard: dict[type[Any] | str, list[str]] = field(default_factory=dict)
+    published: dict[type[Any], list[CodePlace]] = field(default_factory=dict)
+    heard: dict[type[Any] | str, list[CodePlace]] = field(default_factory=dict)
     started: list[type[Any]] = field(default_factory=list)
+    used: dict[CodePlace, set[str]] = field(default_factory=dict)
 
     def add(self, module: ModuleType) -> None:
         """Add the places in a module; one without source has none."""
@@ -41,10 +58,17 @@ class CallSites:
         except (OSError, TypeError, SyntaxError, ValueError, RecursionError):  # no file, or one that is no Python
             return
         names = dict(vars(module))
-        for place, calls in calls_by_place(tree, module.__name__.rpartition(".")[2]):
-            self._add_calls(place, calls, lambda expression: named(expression, names))
+        for name, node, calls in calls_by_place(tree, module.__name__.rpartition(".")[2]):
+            place = CodePlace(module.__name__, name)
+            look = partial(named, names=self_of(name, names))
+            if "." in name:
+                self.used[place] = uses_of_self(node)
+            self._add_calls(place, calls, look)
+            publishing = [call for call in calls if called_name(call) == PUBLISHES]
+            for cls in events_given(node, publishing, look) if publishing else ():
+                note(self.published, cls, place)
 
-    def _add_calls(self, place: str, calls: list[ast.Call], look: Look) -> None:
+    def _add_calls(self, place: CodePlace, calls: list[ast.Call], look: Look) -> None:
         publishes = any(called_name(call) == PUBLISHES for call in calls)
         for call in calls:
             made = made_by(call, look) if publishes else None
@@ -60,11 +84,11 @@ class CallSites:
                     note(self.heard, heard, place)
             elif name in STARTS:
                 service = look(given)
-                if isinstance(service, type) and marked(service) and service not in self.started:
+                if is_service(service) and service not in self.started:
                     self.started.append(service)
 
 
-def note(places: dict[Any, list[str]], key: Any, place: str) -> None:
+def note(places: dict[Any, list[CodePlace]], key: Any, place: CodePlace) -> None:
     """Note a place once."""
     known = places.setdefault(key, [])
     if place not in known:
@@ -87,29 +111,21 @@ def made_by(call: ast.Call, look: Look) -> type[Any] | None:
     return None
 
 
-def is_event(value: object) -> TypeGuard[type[Any]]:
-    """Say whether a value is a class of events; one that cannot be asked is none."""
-    try:
-        return is_event_class(value)
-    except Exception:  # noqa: BLE001 - a class of a metaclass of who knows what
-        return False
+def self_of(place: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Return the names that a place sees: those of its module, and in a method its class as `self`."""
+    owner: Any = names.get(place.partition(".")[0])
+    for part in place.split(".")[1:-1]:
+        owner = getattr(owner, part, None) if isinstance(owner, type) else None
+    return {**names, "self": owner} if "." in place and isinstance(owner, type) else names
 
 
-def named(expression: ast.expr, names: dict[str, Any]) -> Any:
-    """Return the object that a name of a module, or a dotted one, stands for; None: that cannot be told."""
-    if isinstance(expression, ast.Name):
-        return names.get(expression.id)
-    if isinstance(expression, ast.Attribute):
-        owner = named(expression.value, names)
-        if isinstance(owner, ModuleType | type):
-            try:
-                return getattr(owner, expression.attr, None)
-            except Exception:  # noqa: BLE001 - a module that imports late, and cannot
-                return None
-    return None
+def uses_of_self(node: ast.AST) -> set[str]:
+    """Return the names of the attributes of `self` that a method uses."""
+    attributes = (one for one in ast.walk(node) if isinstance(one, ast.Attribute))
+    return {one.attr for one in attributes if isinstance(one.value, ast.Name) and one.value.id == "self"}
 
 
-def calls_by_place(tree: ast.Module, module: str) -> Iterator[tuple[str, list[ast.Call]]]:
+def calls_by_place(tree: ast.Module, module: str) -> Iterator[tuple[str, ast.AST, list[ast.Call]]]:
     """Yield the calls of each function of a module, nested ones with the one around them; those outside of any last."""
     outside: list[ast.Call] = []
     to_do: list[tuple[str, Iterable[ast.AST]]] = [("", tree.body)]
@@ -119,12 +135,12 @@ def calls_by_place(tree: ast.Module, module: str) -> Iterator[tuple[str, list[as
             if isinstance(node, ast.ClassDef):
                 to_do.append((f"{prefix}{node.name}.", [*node.body, *node.decorator_list]))
             elif isinstance(node, FUNCTIONS):
-                yield f"{prefix}{getattr(node, 'name', 'lambda')}", [*calls_in(node)]
+                yield f"{prefix}{getattr(node, 'name', 'lambda')}", node, [*calls_in(node)]
             elif isinstance(node, ast.stmt) and hasattr(node, "body"):  # `if`, `with`, `try`: functions may be in it
                 to_do.append((prefix, ast.iter_child_nodes(node)))
             else:
                 outside += calls_in(node)
-    yield module, outside
+    yield module, ast.Module([ast.Expr(call) for call in outside], []), outside
 
 
 def calls_in(node: ast.AST) -> Iterator[ast.Call]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from actorflow.events.event import EventType
 from actorflow.events.topics import matches
-from actorflow.events.topology.topology import ServiceHandler, Topology, label_of
+from actorflow.events.topology.topology import ServiceHandler, Topology
 from actorflow.events.topology.undo import uncompensated
 
 
@@ -49,10 +49,10 @@ def unhandled(topology: Topology) -> Iterator[Finding]:
     for cls in topology.published:
         event = EventType.of(cls)
         if not event.external and not topology.is_handled(cls):
-            name = cls.__name__
+            label, publishers = topology.label(event), " and ".join(topology.publishers_of(cls))
             text = (
-                f"nobody handles event {label_of(event)}, which {' and '.join(topology.publishers_of(cls))} publishes: "
-                f"handle it, @af.on({name}), or declare that it is heard outside, @af.event(external=True)"
+                f"nobody handles event {label}, which {publishers} publishes: handle it, @af.on({cls.__name__}), "
+                "or declare that it is heard outside, @af.event(external=True)"
             )
             yield Finding("unhandled", event.name, "", text)
 
@@ -66,8 +66,8 @@ def unfed(topology: Topology) -> Iterator[Finding]:
             if not any(issubclass(one, cls) or issubclass(cls, one) for one in fed):
                 event = EventType.of(cls)
                 text = (
-                    f"nobody publishes event {label_of(event)}, which {handler} handles: publish it, or declare that "
-                    "it comes from outside, @af.event(external=True)"
+                    f"nobody publishes event {topology.label(event)}, which {handler} handles: publish it, or declare "
+                    "that it comes from outside, @af.event(external=True)"
                 )
                 yield Finding("unfed", event.name, str(handler), text)
         for pattern in handler.rule.patterns:
@@ -102,7 +102,7 @@ def endless(topology: Topology) -> Iterator[Finding]:
         seen |= path.keys()
         if cls in path:
             circle = [*path][[*path].index(cls) :]
-            yield circle_found([EventType.of(one) for one in circle], [path[one] for one in circle])
+            yield circle_found(topology, [EventType.of(one) for one in circle], [path[one] for one in circle])
 
 
 def next_handler(topology: Topology, cls: type[Any], going: set[type[Any]]) -> ServiceHandler | None:
@@ -116,11 +116,11 @@ def next_handler(topology: Topology, cls: type[Any], going: set[type[Any]]) -> S
     return None
 
 
-def circle_found(events: list[EventType], handlers: list[ServiceHandler]) -> Finding:
+def circle_found(topology: Topology, events: list[EventType], handlers: list[ServiceHandler]) -> Finding:
     """Return the finding of a circle of events, each with the handler that answers it."""
-    steps = [f"{label_of(event)} -> {handler}" for event, handler in zip(events, handlers, strict=True)]
+    steps = [f"{topology.label(event)} -> {handler}" for event, handler in zip(events, handlers, strict=True)]
     text = (
-        f"events go round without an end: {' -> '.join([*steps, label_of(events[0])])}: have a handler publish "
+        f"events go round without an end: {' -> '.join([*steps, topology.label(events[0])])}: have a handler publish "
         "nothing at some time, -> Event | None, or give one a guard, @af.on(..., when=...)"
     )
     return Finding("endless", events[0].name, str(handlers[0]), text)

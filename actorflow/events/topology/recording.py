@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.system import System
@@ -21,6 +21,9 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.events.handlers import HandlerTable
 
 LIMIT: Final = 10_000  # events that are kept
 
@@ -66,7 +69,7 @@ class Recording:
             msg = f"Recording({text_of(source)}): give a system or an EventBus"
             raise DefinitionError(msg)
         self._bus = bus_of(source.root) if isinstance(source, System) else source
-        self._seen: deque[tuple[Envelope, tuple[str, ...]]] = deque(maxlen=limit)
+        self._seen: deque[tuple[Envelope, str, tuple[str, ...]]] = deque(maxlen=limit)
         self._receiver = RecordingReceiver(self._bus, self._seen)
         self._bus._routes.add(self._receiver)
 
@@ -85,7 +88,7 @@ class Recording:
     @property
     def envelopes(self) -> Sequence[Envelope]:
         """The events, each in its envelope, in the order in which they were delivered."""
-        return [envelope for envelope, _ in [*self._seen]]
+        return [envelope for envelope, _, _ in [*self._seen]]
 
     @property
     def events(self) -> Sequence[Any]:
@@ -98,21 +101,48 @@ class Recording:
         Args:
             correlation: only the conversation that began with the event of this id; None: all events.
         """
-        seen = [seen_of(envelope, receivers) for envelope, receivers in [*self._seen]]
-        return sequence_diagram(event for event in seen if correlation in {None, event.correlation})
+        seen = [one for one in [*self._seen] if correlation in {None, one[0].correlation}]
+        types = {EventType.of(type(envelope.event)) for envelope, _, _ in seen}
+        labels = Counter(map(label_of, types))
+        names = {one: label if labels[label := label_of(one)] == 1 else one.name for one in types}
+        return sequence_diagram(
+            seen_of(envelope, names[EventType.of(type(envelope.event))], source, receivers)
+            for envelope, source, receivers in seen
+        )
 
 
 class RecordingReceiver(Receiver):
     """The subscription of a recording, which has no actor: it notes an event where that is delivered."""
 
-    def __init__(self, bus: EventBus, seen: deque[tuple[Envelope, tuple[str, ...]]]) -> None:
+    def __init__(self, bus: EventBus, seen: deque[tuple[Envelope, str, tuple[str, ...]]]) -> None:
         super().__init__(EventFilter.of(Envelope), bus._publisher, is_own=False)
         self._bus = bus
         self._seen = seen
 
     def take(self, envelope: Envelope) -> None:
-        """Note an event with its receivers."""
-        self._seen.append((envelope, tuple(receivers_of(self._bus, envelope))))
+        """Note an event with its publisher and its receivers."""
+        durable = durable_services(self._bus)
+        receivers = dict.fromkeys(receivers_of(self._bus, envelope))
+        for path, table in durable.values():
+            if table.rules_for(type(envelope.event)):
+                receivers[path] = None
+        source = durable[envelope.source][0] if envelope.source in durable else envelope.source
+        self._seen.append((envelope, source, tuple(receivers)))
+
+
+def durable_services(bus: EventBus) -> dict[str, tuple[str, HandlerTable]]:
+    """Return, by the path of each member of a durable service in this process, the path of the service, and its table.
+
+    They get their events from the log of the store.
+    """
+    durable = cast("DurableRuntime | None", bus.scheduler.durable)
+    log = None if durable is None else durable.log
+    found: dict[str, tuple[str, HandlerTable]] = {}
+    for member in [] if log is None else [*log.members.values()]:
+        path = member.ref.path
+        is_one_of_several = member.consumer.members > 1
+        found[path] = (path.rpartition("/")[0] if is_one_of_several else path, member.table)
+    return found
 
 
 def receivers_of(bus: EventBus, envelope: Envelope) -> Iterator[str]:
@@ -139,9 +169,6 @@ def function_name(function: object) -> str:
     return name if isinstance(name, str) else type(function).__name__
 
 
-def seen_of(envelope: Envelope, receivers: Sequence[str]) -> SeenEvent:
+def seen_of(envelope: Envelope, name: str, source: str, receivers: Sequence[str]) -> SeenEvent:
     """Return an event as a diagram shows it."""
-    name = label_of(EventType.of(type(envelope.event)))
-    return SeenEvent(
-        envelope.id, name, envelope.key, envelope.source, envelope.correlation, envelope.causation, receivers
-    )
+    return SeenEvent(envelope.id, name, envelope.key, source, envelope.correlation, envelope.causation, receivers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from actorflow.core.importable import module_of
 from actorflow.events.event import EventType
 from actorflow.events.handlers import HandlerRule, handlers_of
 from actorflow.events.topics import matches
-from actorflow.events.topology.call_sites import CallSites
+from actorflow.events.topology.call_sites import CallSites, CodePlace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,8 @@ class Topology:
         sites: the places outside of annotations that publish and hear.
         published: the classes of events that anything publishes, by an annotation or a call.
         events: the types of all events: those that are published, and those that are handled or heard.
+        results: of each handler the classes of events that it publishes: by its annotation, and by calls in it or in
+            methods that it uses.
     """
 
     def __init__(self, services: Iterable[type[Any]], sites: CallSites | None = None) -> None:
@@ -61,6 +64,44 @@ class Topology:
         handled = (cls for handler in self.handlers for cls in handler.rule.events)
         heard = (cls for cls in self.sites.heard if isinstance(cls, type))
         self.events = tuple(EventType.of(cls) for cls in dict.fromkeys([*self.published, *handled, *heard]))
+        self._labels = Counter(label_of(event) for event in self.events)
+        self._titles = Counter(service.__name__ for service in self.services)
+        self._places = {handler: self._places_of(handler) for handler in self.handlers}
+        self.results = {handler: self._results_of(handler) for handler in self.handlers}
+
+    # --- publishers --------------------------------------------------------------------------------------------------
+
+    def _places_of(self, handler: ServiceHandler) -> dict[CodePlace, None]:
+        """Return the places of a handler and of the methods of its service that it uses, directly or not."""
+        found: dict[CodePlace, None] = {}
+        to_do = [handler.rule.name]
+        while to_do:
+            place = place_of(handler.service, to_do.pop())
+            if place is not None and place not in found:
+                found[place] = None
+                to_do += sorted(self.sites.used.get(place, ()), reverse=True)
+        return found
+
+    def _results_of(self, handler: ServiceHandler) -> tuple[type[Any], ...]:
+        places = self._places[handler]
+        by_calls = (cls for cls, where in self.sites.published.items() if not places.keys().isdisjoint(where))
+        return tuple(dict.fromkeys([*handler.rule.published, *by_calls]))
+
+    def other_publishers_of(self, cls: type[Any]) -> list[CodePlace]:
+        """Return the places that publish events of a class, and that no handler comes to."""
+        behind = {place for places in self._places.values() for place in places}
+        return [place for place in self.sites.published.get(cls, ()) if place not in behind]
+
+    def publishers_of(self, cls: type[Any]) -> list[str]:
+        """Return the names of the handlers and functions that publish events of a class."""
+        by_handlers = [str(handler) for handler in self.handlers if cls in self.results[handler]]
+        return [*dict.fromkeys([*by_handlers, *map(str, self.other_publishers_of(cls))])]
+
+    def below(self, cls: type[Any]) -> list[type[Any]]:
+        """Return the classes of events below a class: one that a handler publishes may be of these, too."""
+        return [event.cls for event in self.events if event.cls is not cls and issubclass(event.cls, cls)]
+
+    # --- receivers ---------------------------------------------------------------------------------------------------
 
     def ways(self, service: type[Any], cls: type[Any]) -> Iterator[ServiceHandler]:
         """Yield the handlers of a service that an event of a class may run; the last one without a guard ends them."""
@@ -82,19 +123,34 @@ class Topology:
         rules = any(issubclass(one, cls) for handler in self.handlers for one in handler.rule.events)
         return rules or bool(self.handlers_for(cls)) or bool(self.hearers_of(cls))
 
-    def hearers_of(self, cls: type[Any]) -> list[str]:
+    def hearers_of(self, cls: type[Any]) -> list[CodePlace]:
         """Return the functions that subscribe to events of a class."""
         name = EventType.of(cls).name
-        found: dict[str, None] = {}
+        found: dict[CodePlace, None] = {}
         for choice, places in self.sites.heard.items():
             if matches(choice, name) if isinstance(choice, str) else issubclass(cls, choice):
                 found |= dict.fromkeys(places)
         return [*found]
 
-    def publishers_of(self, cls: type[Any]) -> list[str]:
-        """Return the names of the handlers and functions that publish events of a class."""
-        by_rules = [str(handler) for handler in self.handlers if cls in handler.rule.published]
-        return [*dict.fromkeys([*by_rules, *self.sites.published.get(cls, ())])]
+    # --- names -------------------------------------------------------------------------------------------------------
+
+    def label(self, event: EventType) -> str:
+        """Return the name of an event for people, with its module if another one has the same without."""
+        label = label_of(event)
+        return label if self._labels[label] < 2 else event.name
+
+    def title(self, service: type[Any]) -> str:
+        """Return the name of a service for people, with its module if another one has the same without."""
+        name = service.__name__
+        return name if self._titles[name] < 2 else f"{module_of(service)}.{name}"
+
+
+def place_of(service: type[Any], method: str) -> CodePlace | None:
+    """Return where a method of a service is defined: in its class, or in one above; None: it has none of that name."""
+    for base in service.__mro__:
+        if method in vars(base):
+            return CodePlace(base.__module__, f"{base.__qualname__}.{method}")
+    return None
 
 
 def label_of(event: EventType) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from actorflow.events.event import EventType
-from actorflow.events.topology.topology import ServiceHandler, Topology, label_of
+from actorflow.events.topology.topology import ServiceHandler, Topology
 
 EventSet: TypeAlias = dict[type[Any], None]  # in order, so that findings are
 
@@ -20,28 +20,28 @@ def uncompensated(topology: Topology) -> Iterator[tuple[EventType, str]]:
     undos = {event.undo for event in topology.events if event.undo}
     for event in topology.events:
         if event.undo and event.undo not in topology.published and not EventType.of(event.undo).external:
-            text = f"nobody publishes {label_of(EventType.of(event.undo))}, the undo event of {label_of(event)}"
-            yield event, text
+            undo, own = topology.label(EventType.of(event.undo)), topology.label(event)
+            yield event, f"nobody publishes {undo}, the undo event of {own}"
     forward = {event.cls: None for event in topology.events if not event.failure and event.cls not in undos}
-    ahead = {way: reached(topology, way.rule.published, through=forward) for way in topology.handlers}
+    ahead = {way: reached(topology, topology.results[way], through=forward) for way in topology.handlers}
     missing: EventSet = {}
     for failure in (event for event in topology.events if event.failure):
         follows = reached(topology, [failure.cls])
         for event in map(EventType.of, before(topology, failure.cls, forward, ahead)):
             if event.undo is None and event.cls not in missing:
                 missing[event.cls] = None
-                yield event, without_undo(event, failure)
+                yield event, without_undo(topology, event, failure)
             elif event.undo and event.undo in topology.published and event.undo not in follows:
-                undo = label_of(EventType.of(event.undo))
-                text = f"failure {label_of(failure)} does not lead to {undo}, the undo event of {label_of(event)}"
+                undo, own = topology.label(EventType.of(event.undo)), topology.label(event)
+                text = f"failure {topology.label(failure)} does not lead to {undo}, the undo event of {own}"
                 yield event, f"{text}: have a handler of the failure, or of an event behind it, publish that"
 
 
-def without_undo(event: EventType, failure: EventType) -> str:
+def without_undo(topology: Topology, event: EventType, failure: EventType) -> str:
     """Return the text about an event that lacks an undo event."""
     return (
-        f"event {label_of(event)} has no undo event, though failure {label_of(failure)} may come behind it: name one, "
-        "@af.event(undo=...), or say that there is nothing to undo, undo=False"
+        f"event {topology.label(event)} has no undo event, though failure {topology.label(failure)} may come behind it:"
+        " name one, @af.event(undo=...), or say that there is nothing to undo, undo=False"
     )
 
 
@@ -69,8 +69,8 @@ def before(
             waiting = {way.service for one in ahead[failed] for way in topology.handlers_for(one)}
             for way in beside:  # a branch beside it, up to services that wait for both
                 if way.service not in waiting:
-                    found |= reached(topology, way.rule.published, forward, waiting)
-    by_services = {cls for handler in topology.handlers for cls in handler.rule.published}
+                    found |= reached(topology, topology.results[way], forward, waiting)
+    by_services = {cls for results in topology.results.values() for cls in results}
     return {cls: None for cls in found if cls in by_services and cls in forward}
 
 
@@ -96,7 +96,7 @@ def reached(
             continue
         found[cls] = None
         if through is None or cls in through:
-            to_do += [one for way in ways_without(topology, cls, without) for one in way.rule.published]
+            to_do += [one for way in ways_without(topology, cls, without) for one in topology.results[way]]
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 import actorflow as af
-from actorflow.events.topology.call_sites import CallSites
+from actorflow.events.topology.call_sites import CallSites, CodePlace
 from actorflow.events.topology.flowchart import Flowchart
 from actorflow.events.topology.pictures import draw_topology
 from actorflow.events.topology.topology import Topology
@@ -56,7 +56,8 @@ class Payments:
 
 def drawn(*services: type) -> Flowchart:
     chart = Flowchart("shop")
-    sites = CallSites(published={Placed: ["main"]}, heard={"drawn.rel*": ["main"], Refused: ["Payments.charge"]})
+    main, charge = CodePlace(__name__, "main"), CodePlace(__name__, "Payments.charge")
+    sites = CallSites(published={Placed: [main]}, heard={"drawn.rel*": [main], Refused: [charge]})
     draw_topology(Topology(services, sites), chart)
     return chart
 
@@ -108,7 +109,7 @@ def test_the_same_is_drawn_for_graphviz():
     assert "    subgraph cluster_0 {" in lines
     assert '        label="Stock"; style=rounded;' in lines
     assert '    "event drawn.reserved" -> "service 1: charge" [label="when is_large", style=dashed];' in lines
-    assert any('"place main" [label="main", shape=parallelogram' in line for line in lines)
+    assert any('main" [label="main", shape=parallelogram' in line for line in lines)
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
@@ -133,3 +134,20 @@ def test_a_box_and_an_arrow_are_added_once():
         chart.arrow(chart.box("a", "first", "event"), chart.box("b", "second", "step"))
     assert chart.mermaid().count("-->") == 1
     assert chart.mermaid().count("first") == 1
+
+
+class ByName:
+    @af.on("nowhere.*")
+    def note(self, event: object) -> None: ...
+
+    @af.on("drawn.*")
+    def hear(self, event: object) -> None: ...
+
+
+def test_a_pattern_that_no_event_fits_is_a_box():
+    chart = Flowchart("shop")
+    draw_topology(Topology([Stock, Payments, ByName]), chart)
+    into_note = {arrow.source for arrow in chart._arrows if arrow.target == "service 2: note"}
+    into_hear = {arrow.source for arrow in chart._arrows if arrow.target == "service 2: hear"}
+    assert into_note == {"pattern nowhere.*"}
+    assert into_hear == {"event drawn.reserved", "event drawn.released", "event drawn.refused"}
