@@ -197,7 +197,7 @@ class App:
     def _start_within(self, kind: type[V], scheduler: VirtualScheduler, store: Store) -> V:
         """Start a system of a kind of its own on a scheduler and a store that are there: the app's is not opened."""
         self._declared.check()
-        system = kind._on(scheduler, self.name, store, self.system_settings)
+        system = kind._on(scheduler, self.name, store, self.system_settings, self.durability)
         system.tasks = frozenset(self._declared.tasks)
         system.workflows = frozenset(self._declared.workflows)
         try:

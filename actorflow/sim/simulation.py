@@ -276,14 +276,12 @@ class Simulation:
             timers.add(fault.end, lambda: self._guarded(lambda: fault.heal(fault)))
 
     def enter_at(self, time: float, function: Callable[[], object]) -> None:
-        """Call a function of a client at a time."""
+        """Call a function of a client at a time: all that it does is one client event."""
 
         def enter() -> None:
-            self.world.is_entering = True
-            try:
-                self._guarded(function)
-            finally:
-                self.world.is_entering = False
+            with self.world.one_event() as is_in:
+                if is_in:
+                    self._guarded(function)
 
         self.world.timers.add(time, enter)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.faults.fault import Fault
-from actorflow.sim.faults.targets import Target, found, name_of
-from actorflow.sim.world.crash import crash_host
+from actorflow.sim.faults.targets import Target, found, name_of, present
+from actorflow.sim.world.crash import crash_host, refs_below
 from actorflow.sim.world.link import is_number
 from actorflow.text import text_of
 
@@ -46,13 +46,16 @@ class At:
 
     def _crash(self, target: Target, down: float) -> Callable[[Fault], object]:
         def act(fault: Fault) -> None:
-            node, host = found(self._sim.nodes, target)
+            place = present(self._sim.nodes, target)
+            if place is None:
+                return
+            node, host = place
             fault.touched = True
             if host is not node.hosts.main:
                 crash_host(node.scheduler, host, down)
                 return
-            node.kill()
-            self._sim.later(down, lambda: self._sim.operate(node.start))
+            life = node.kill()
+            self._sim.later(down, lambda: self._sim.operate(lambda: node.start_again(life)))
 
         return act
 
@@ -154,7 +157,9 @@ class At:
     def _deploy(self, node: SimNode, app: App) -> Callable[[Fault], object]:
         def act(fault: Fault) -> None:
             fault.touched = True
-            node.deploy(app, lambda: self._sim.later(0.0, lambda: self._sim.operate(node.start)))
+            node.deploy(
+                app, lambda life: self._sim.later(0.0, lambda: self._sim.operate(lambda: node.start_again(life)))
+            )
 
         return act
 
@@ -172,8 +177,16 @@ class At:
     # --- how ---------------------------------------------------------------------------------------------------------
 
     def _hosts(self, target: Target) -> list[SimHost]:
-        node, host = found(self._sim.nodes, target)
-        return node.hosts.all() if host is node.hosts.main else [host]
+        place = present(self._sim.nodes, target)
+        if place is None:
+            return []
+        node, host = place
+        if host is not node.hosts.main:
+            return [host]
+        if node.system is not None:
+            for ref in refs_below(node.system.root):
+                node.hosts.of(ref)  # that of a durable actor is made as it is first asked for
+        return node.hosts.all()
 
     def _on_pairs(
         self,

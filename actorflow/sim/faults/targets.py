@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.core.refs.ref import ActorRef
+from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.errors import DefinitionError
 from actorflow.sim.world.crash import refs_below
 from actorflow.sim.world.node import SimNode
@@ -39,7 +40,9 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
     if not isinstance(target, type | str | ActorRef):
         raise DefinitionError(f"{text_of(target)} is no target: give an actor class, a path, a ref or a node")
     places = [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]
-    fits = [(node, ref) for node, ref in places if is_meant(target, ref)]
+    fits = [(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target]
+    if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
+        fits = [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
     hosts = {id(node.hosts.of(ref)): (node, node.hosts.of(ref)) for node, ref in fits}
     if len(hosts) > 1:
         among = ", ".join(sorted({host.name for _, host in hosts.values()}))
@@ -50,6 +53,20 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise DefinitionError(f"no actor of the simulation is {name_of(target)}{hint}")
     return next(iter(hosts.values()))
+
+
+def present(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost] | None:
+    """Return the host of a target that was found before; None if it is gone by now, as its node is down."""
+    try:
+        return found(nodes, target)
+    except DefinitionError:
+        return None
+
+
+def stands_by(ref: ActorRef[Any]) -> bool:
+    """Say whether another node has a durable actor, for which this one stands by."""
+    box = getattr(ref, "_box", None)
+    return isinstance(box, Mailbox) and not box.is_owner
 
 
 def is_meant(target: type[Any] | str | ActorRef[Any], ref: ActorRef[Any]) -> bool:

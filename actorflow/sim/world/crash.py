@@ -15,6 +15,7 @@ from actorflow.core.messages.handlers import is_silent
 from actorflow.core.refs.cell import CHANGING, DEAD
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.durable.handling.runtime_messages import RowsArrived
 from actorflow.errors import HostDied
 from actorflow.sim.world.refs import LateFuture
 
@@ -109,6 +110,8 @@ def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
 def lose_item(item: Item, error: HostDied) -> None:
     """Tell of a message that was in the mailbox of an actor whose host died."""
     ref, message, future, sender = item
+    if type(message) is RowsArrived and message.entry is not None:
+        ref._box.handed -= 1  # type: ignore[attr-defined]  # the row stays in the store, and is read from there
     if future is not None:
         answer(future, error.for_ask(maybe_ran=False))
     elif not is_silent(message):

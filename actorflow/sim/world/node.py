@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.app.virtual import VirtualSystem
 from actorflow.errors import DefinitionError
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 class SimSystem(VirtualSystem):
     """The system of one simulated node. An event that the test publishes here is a client event."""
 
+    @classmethod
+    def _on(cls, scheduler: Any, *args: Any, **kwargs: Any) -> Self:
+        """Start a system; its node has it from here on, as it may crash before all parts of the app are up."""
+        system = super()._on(scheduler, *args, **kwargs)
+        scheduler.on_made(system)
+        return system
+
     def publish(self, event: object, /, *, key: str | None = None, delay: float = 0.0) -> None:
         """Deliver an event to all services of this node that handle it, as that of any system does."""
         scheduler: Any = self.scheduler
@@ -27,14 +34,9 @@ class SimSystem(VirtualSystem):
         if not world.is_entered():
             super().publish(event, key=key, delay=delay)
             return
-        if not world.begin_event():
-            return
-        was, world.is_entering = world.is_entering, False
-        driver, world.driver_thread = world.driver_thread, 0
-        try:
-            super().publish(event, key=key, delay=delay)
-        finally:
-            world.is_entering, world.driver_thread = was, driver
+        with world.one_event() as is_in:
+            if is_in:
+                super().publish(event, key=key, delay=delay)
 
 
 class SimNode:
@@ -42,8 +44,9 @@ class SimNode:
 
     Attributes:
         number: from 0.
-        system: the one that runs; None while the node is down.
+        system: the one that runs; None while the node is down, and until all parts of the app are up.
         hosts: its processes.
+        life: counts its deaths: a start that was to follow an earlier one is out of date.
     """
 
     def __init__(self, world: SimWorld, app: App, store: Store, number: int, *, each: bool) -> None:
@@ -52,6 +55,8 @@ class SimNode:
         self.number = number
         self.hosts = NodeHosts(f"/{app.name}", number, each=each)
         self.system: SimSystem | None = None
+        self.life = 0
+        self._made: SimSystem | None = None  # it starts, runs or drains
         self._store = store
 
     def __repr__(self) -> str:
@@ -61,28 +66,46 @@ class SimNode:
         """Start a system of the app."""
         settings = self.app.system_settings
         scheduler = SimScheduler(self.world, self.hosts, name=self.app.name, ask_timeout=settings.ask_timeout)
-        self.system = self.app._start_within(SimSystem, scheduler, self._store)
-        return self.system
+        scheduler.on_made = self._begin
+        system = self.app._start_within(SimSystem, scheduler, self._store)
+        if system is self._made:  # else it was killed as it started
+            self.system = system
+        return system
 
-    def kill(self) -> None:
-        """End the system as by kill -9; its hosts die with it."""
-        system, self.system = self.system, None
-        if system is None:
-            return
-        for host in self.hosts.all():
-            host.life += 1
-            self.world.network.forget(host)
-        system._kill()
+    def _begin(self, system: SimSystem) -> None:
+        self._made = system
 
-    def deploy(self, app: App, restart: Callable[[], object]) -> None:
+    def start_again(self, life: int) -> None:
+        """Start, unless it has died again since a life, or runs."""
+        if life == self.life and self._made is None:
+            self.start()
+
+    def kill(self) -> int:
+        """End the system as by kill -9; its hosts die with it. Return the number of the life that follows."""
+        self.life += 1
+        system, self.system, self._made = self._made, None, None
+        if system is not None:
+            for host in self.hosts.all():
+                host.life += 1
+                self.world.network.forget(host)
+            system._kill()
+        return self.life
+
+    def deploy(self, app: App, restart: Callable[[int], object]) -> None:
         """Drain the system by its grace time; then `restart` is called, and the app is another one."""
-        system = self.system
+        system, life = self.system, self.life
         self.app = app
         if system is None:
             return
         self.system = None
+
+        def ended() -> None:
+            if life == self.life:  # else it was killed meanwhile
+                self._made = None
+                restart(life)
+
         system.begin_stop(system.grace)
-        system.ended._when_done(restart)
+        system.ended._when_done(ended)
 
     @property
     def scheduler(self) -> SimScheduler:

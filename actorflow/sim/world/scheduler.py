@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from actorflow.sim.world.refs import SIM_KINDS
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable, Iterator
 
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
     from actorflow.core.messages.execution import Item
@@ -46,7 +48,7 @@ class SimWorld(World):
         self.cause: int | None = None
         self.causes: dict[int, tuple[Item, int]] = {}
         self.client_events = 0
-        self.is_entering = False
+        self.is_called = False  # a client event is under way: what it sends is part of it
         self.digest = 0
         self.frozen: dict[Any, Any] = {}
         self.late: list[Any] = []  # entries of hosts that are paused
@@ -63,8 +65,20 @@ class SimWorld(World):
     # --- client events -----------------------------------------------------------------------------------------------
 
     def is_entered(self) -> bool:
-        """Say whether a message that no actor sends comes from outside: from the test, or from a client of it."""
-        return self.is_entering or (threading.get_ident() == self.driver_thread)
+        """Say whether a message that no actor sends is a client event of its own: the test sends it."""
+        return threading.get_ident() == self.driver_thread and not self.is_called
+
+    @contextlib.contextmanager
+    def one_event(self) -> Iterator[bool]:
+        """Have all that is sent within be one client event; False if it is left out of this run."""
+        if not self.begin_event():
+            yield False
+            return
+        was, self.is_called = self.is_called, True
+        try:
+            yield True
+        finally:
+            self.is_called, self.cause = was, None
 
     def begin_event(self, *, is_asked: bool = False) -> bool:
         """Number a client event; False if it is left out of this run. One whose answer is waited for is not."""
@@ -128,6 +142,7 @@ class SimScheduler(WorldScheduler):
     Attributes:
         number: of the node.
         hosts_here: its hosts.
+        on_made: is called with the system, as soon as there is one.
     """
 
     _world: SimWorld
@@ -140,6 +155,7 @@ class SimScheduler(WorldScheduler):
     def __init__(self, world: SimWorld, hosts: NodeHosts, *, name: str, ask_timeout: float | None) -> None:
         self.number = hosts.node
         self.hosts_here = hosts
+        self.on_made: Callable[[Any], object] = lambda _: None
         thread = threading.get_ident()
         drive = DRIVERS.get(thread)
         super().__init__(world, name=name, ask_timeout=ask_timeout)
@@ -194,7 +210,7 @@ def ref_of(entry: Any) -> ActorRef[Any] | None:
 
 
 def name_of(entry: Any, first: int = 0) -> int:
-    """Return the number of the actor of an entry, counted from `first`; -1: it is of none."""
+    """Return the number of the actor of an entry, counted from `first`; -1: none has it; -2: the runtime's own."""
     try:
         uid: int = entry.uid  # of a ref, as most are
     except AttributeError:
@@ -202,4 +218,4 @@ def name_of(entry: Any, first: int = 0) -> int:
         if ref is None:
             return -1
         uid = ref.uid
-    return uid - first
+    return uid - first if uid else -2
