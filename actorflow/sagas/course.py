@@ -24,6 +24,8 @@ from actorflow.workflows.body.sends import AskStep
 from actorflow.workflows.rows.records import AGAIN, INTENT, PIVOT, SKIPPED, TURNED, UNDO, RunRecord, is_of_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.sagas.savepoint import Savepoint
     from actorflow.sagas.undo_function import UndoFunction
     from actorflow.tasks.compensation import Compensation
@@ -79,9 +81,13 @@ class Course:
         abandoned: attempts whose thread may go on, though their step has ended.
         stuck: why it cannot go on until somebody helps.
         error: of the end of its code in an earlier life, after which it has turned.
+        force: undoes it though its code goes on.
+        left_at: where code waits that was left there; None: it was not.
     """
 
     step_kind = SagaStep
+    force: Callable[[], None]
+    left_at: str | None = None
 
     def __init__(self, body: Body, records: list[RunRecord]) -> None:
         self.body = body
@@ -253,29 +259,36 @@ class Course:
     # --- its end -----------------------------------------------------------------------------------------------------
 
     def turn_again(self, record: RunRecord) -> bool:
-        """Have the code end, which has turned in an earlier life, and comes there not by itself; False if it does not.
+        """Have the code end, which has turned in an earlier life, and comes there not by itself; False if it is undone.
 
         Raises:
             Turned: to end plain code.
+            Unload: plain code has caught that, and was left.
         """
-        self._turns += 1
         body: Any = self.body
-        if record.identity != TURN or self._turns > MOST_TURNS or self.is_turning:
+        if record.identity != TURN or self.is_turning:
             return False
         text, error = read_error(record.error)
         self.error = error or RuntimeError(text)
         with body.lock:
             body.journal = deque([record, *body.journal])
-        if body.is_async:
-            asyncs: AsyncBody = body
-            body.to_replay += 1
-            if asyncs.main is None:
-                return False
-            asyncs.main.cancel()
+        plain: SyncBody | None = None if body.is_async else body
+        if plain is not None and plain.lanes is not None and plain.lanes.call_main():
+            body.to_replay += 1  # it is heard of once more
             return True
-        plain: SyncBody = body
-        if plain.lanes is not None and plain.lanes.current is not plain.lanes.main:
-            return False
+        self._turns += 1
+        if plain is None:
+            asyncs: AsyncBody = body
+            assert asyncs.main is not None
+            body.to_replay += 1
+            if self._turns <= MOST_TURNS:
+                asyncs.main.cancel()
+            else:
+                self.force()
+            return True
+        body.to_replay = max(body.to_replay, 1)  # no step begins before it is heard of
+        if self._turns > MOST_TURNS:
+            self.force()
         raise Turned
 
     def turn(self, error: BaseException) -> None:
@@ -298,6 +311,8 @@ class Course:
         name = self.body.run.name
         if self.body.is_cancelled and is_cancel(error):
             error = cancelled(self.body).with_traceback(error.__traceback__)
+            if self.left_at is not None:
+                error = RunCancelled(f"{error}; its code has caught that, waits at {self.left_at}, and was left there")
             logger.info("Saga %s was cancelled, and is undone", name)
         else:
             logger.error("Saga %s failed, and is undone: %s", name, reason_of(error), exc_info=error)

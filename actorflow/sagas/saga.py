@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Protocol, TypeVar, overload
 
 from actorflow.sagas.course import Course
+from actorflow.sagas.forcing import force_async, force_plain
 from actorflow.sagas.savepoint import Savepoint
 from actorflow.sagas.undoing import drive, drive_async, undo_all
 from actorflow.store.codec import check_size, encode
@@ -76,12 +78,13 @@ class PlainSaga(AnySaga, Workflow[P, R]):
 
         def run(*args: Any, **kwargs: Any) -> Any:
             course: Course = body.saga
+            course.force = partial(force_plain, body, course)
             try:
                 value = self.function(*args, **kwargs)
                 if body.lanes is not None:
                     body.lanes.finish(failed=False)
                 check_result(self, body, value)
-                while body.is_replaying:
+                while body.is_replaying or course.has_turned:  # its code has caught what it was ended by
                     body.hear_next()
             except BaseException as raised:
                 error = error_to_undo(body, course, raised)
@@ -111,6 +114,7 @@ class AsyncSaga(AnySaga, AsyncWorkflow[P, R]):
 
         async def run(*args: Any, **kwargs: Any) -> Any:
             course: Course = body.saga
+            course.force = partial(force_async, body, course)
             try:
                 value = await self.function(*args, **kwargs)
                 check_result(self, body, value)

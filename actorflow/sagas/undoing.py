@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.futures.future import Future
+from actorflow.core.log import logger
 from actorflow.errors import MaybeDone, RunCancelled
 from actorflow.sagas.course import TURN, Course, Undoable
 from actorflow.sagas.saga_step import SagaStep
@@ -28,11 +29,13 @@ from actorflow.workflows.body.job_step import JobStep
 from actorflow.workflows.body.sends import AskStep
 from actorflow.workflows.body.steps import BodyStep
 from actorflow.workflows.body.timed_steps import TimerStep
+from actorflow.workflows.rows.records import UNDO
 
 if TYPE_CHECKING:
     from actorflow.sagas.savepoint import Savepoint
     from actorflow.sagas.undo_function import UndoFunction
     from actorflow.workflows.body.async_body import AsyncBody
+    from actorflow.workflows.body.body import Body
     from actorflow.workflows.body.sync_body import SyncBody
 
 PATIENCE_SECONDS: Final = 60.0  # that a turn waits for steps which are under way
@@ -65,7 +68,7 @@ def undo_all(course: Course, scope: Savepoint | None, error: BaseException) -> U
         identity = TURN if scope is None else (scope.branch.path, "savepoint turned", scope.number)
         yield body.begin(TurnStep(course, identity, scope, error))
         if scope is None:
-            yield Calling(end_tasks_of(body) if body.is_async else end_lanes_of(body))  # type: ignore[arg-type]
+            yield from end_branches(course)
         yield from settle(course, scope)
         while wave := next_of(course, scope):
             yield from undo(course, wave[0]) if len(wave) == 1 else together([undo(course, one) for one in wave])
@@ -158,6 +161,25 @@ def settle(course: Course, scope: Savepoint | None) -> Undoing:
     body.begin(timer)
     yield from ends
     timer.drop()
+
+
+def end_branches(course: Course) -> Undoing:
+    """End the branches of the code; they are waited for a minute at most."""
+    body: Any = course.body
+    if not body.is_async:
+        yield from end_lanes(body)
+    elif not body.loop.frozen:
+        yield Calling(end_tasks_of(body))
+
+
+def report_left(body: Body) -> None:
+    """Log that a part of the code goes on though it is cancelled, and has no turn any more."""
+    logger.warning(
+        "Saga %s: a branch of its code has caught its cancel, and goes on for %g s: it is left where it waits, and the "
+        "saga is undone",
+        body.run.name,
+        PATIENCE_SECONDS,
+    )
 
 
 def cut_short(steps: list[BodyStep]) -> None:
@@ -275,9 +297,25 @@ def call(calling: Calling) -> None:
         CURRENT_BODY.reset(mark)
 
 
-def end_lanes_of(body: SyncBody) -> Callable[[], None]:
-    """Return a function that ends the branches of plain code."""
-    return lambda: None if body.lanes is None else body.lanes.finish(failed=True)
+def end_lanes(body: SyncBody) -> Undoing:
+    """End the branches of plain code: those that go on for long though they are cancelled have no turn any more."""
+    lanes = body.lanes
+    if lanes is None or not lanes.open:
+        return
+    lanes.fail()
+    gate = BodyFuture()
+    branch = Branch(body, f"{UNDO}.branches")
+    timer = TimerStep(body, *branch.next("patience"), PATIENCE_SECONDS)
+    timer.future._when_done(partial(gate._settle, None, None))
+    for lane in list(lanes.open):
+        lane.future._when_done(lambda: None if lanes.open else gate._settle(None, None))
+    body.begin(timer)
+    yield gate
+    timer.drop()
+    if lanes.open:
+        lanes.freeze()
+        report_left(body)
+    lanes.report()
 
 
 # --- the waits of async code ------------------------------------------------------------------------------------------
@@ -345,6 +383,9 @@ def end_tasks_of(body: AsyncBody) -> Callable[[], Any]:
         for task in others:
             task.cancel()
         if others:
-            await asyncio.wait(others, timeout=PATIENCE_SECONDS)
+            _, left = await asyncio.wait(others, timeout=PATIENCE_SECONDS)
+            if left:
+                body.loop.freeze(code)
+                report_left(body)
 
     return end

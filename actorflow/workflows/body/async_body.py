@@ -19,7 +19,6 @@ from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.loading import arguments_of_code
 from actorflow.workflows.body.run_loop import RunLoop
-from actorflow.workflows.body.timed_steps import SignalStep, TimerStep
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Execution
@@ -90,11 +89,6 @@ class AsyncBody(Body):
             self._was_cancelled = True
             self._cancel_all(self.loop.tasks() if main.done() else [main, *self._branches])
 
-    @property
-    def is_shielded(self) -> bool:
-        """Whether a cancel is not heard of for now: it is a saga that undoes, or only goes forward."""
-        return self.saga is not None and self.saga.is_shielded
-
     def _execution(self) -> AsyncExecution:
         """Return the place where the code runs, now in this thread: tasks of asyncio keep it in their contexts."""
         outer = CURRENT.get()
@@ -131,12 +125,6 @@ class AsyncBody(Body):
     def _cancel_all(self, tasks: list[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
-
-    def is_at_work(self, kind: type[BodyStep] | None = None) -> bool:
-        """Say whether a step of a kind is under way; without a kind, one that waits not just for time or a signal."""
-        if kind is not None:
-            return any(isinstance(step, kind) for step in self.open.values())
-        return self.has_news or any(not isinstance(step, (TimerStep, SignalStep)) for step in self.open.values())
 
     def begin_branch(
         self, parent: Branch, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -183,7 +171,7 @@ class AsyncBody(Body):
         token = CURRENT.set(None if CURRENT.get() is None else self._execution())
         mark = CURRENT_BODY.set(self.trunk)  # else a task that clean-up code calls would be run as a plain function
         try:
-            for task in self.loop.tasks():
+            for task in [*self.loop.tasks(), *self.loop.frozen]:
                 end_frames(task)
         finally:
             CURRENT_BODY.reset(mark)

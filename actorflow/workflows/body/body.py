@@ -8,15 +8,14 @@ that the body had heard of by then.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.futures.future import Future
-from actorflow.errors import NonDeterministic, PayloadError, RunCancelled, Unload
+from actorflow.errors import PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
 from actorflow.store.error_json import write_error
-from actorflow.store.transaction import NEWEST
 from actorflow.text import reason_of
+from actorflow.workflows.body.body_journal import BodyJournal
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.job_step import JobStep
@@ -25,16 +24,14 @@ from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.queued import EMPTY, queued
 from actorflow.workflows.body.sends import Sends, TellStep
 from actorflow.workflows.body.steps import BodyStep, StepFuture, TaskStep, arguments_of
-from actorflow.workflows.body.timed_steps import TimerStep
-from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import CANCEL, TURNED, RunLost, RunRecord, misfit_of
+from actorflow.workflows.body.timed_steps import SignalStep, TimerStep
+from actorflow.workflows.rows.records import CANCEL, TURNED, RunRecord, misfit_of
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.store.transaction import Transaction
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.saga_course import SagaCourse
     from actorflow.workflows.node.run_node import RunNode
@@ -42,43 +39,30 @@ if TYPE_CHECKING:
     from actorflow.workflows.workflow import AnyWorkflow
 
 
-class Body:
+class Body(BodyJournal):
     """The code of a run, its journal and the steps that it waits for.
 
     Attributes:
         now: the time of the last record that the body has heard of: the clock of its code.
-        last: the number of the last record.
         open: the steps that were begun and whose end was not heard of, by where they stand.
         attempts: the attempts that had failed when the run was loaded.
-        journal: the records that the body has not heard of.
-        uncommitted: the numbers of records that are not committed, in their order.
-        first_uncommitted: the first of these; NEWEST if there is none.
-        is_over: it has ended or is unloaded; nothing is begun or recorded any more.
-        is_closed: its end is in the store, or it was given back.
-        is_lost: another node has the run.
-        rests: its code waits, and has gone as far as its records let it.
         launching: how many steps are about to begin.
         ref: the actor of the run.
         again_at: when the run is to be tried again, as its actor has failed; None: it has not.
         under_way: how many attempts of steps runners have.
         closed: set once `is_closed` is.
-        to_replay: how many records it has not heard of of those that were there when it was loaded.
-        lock: held for a moment, by whoever changes any of these.
         saga: what is to be undone, if it is the code of a saga.
     """
 
     __slots__ = (
-        "_held", "_unlaunched", "again_at", "attempts", "closed", "exposed", "first_uncommitted", "has_cancel",
-        "has_children", "is_cancelled", "is_closed", "is_lost", "is_over", "journal", "last", "launching", "lock",
-        "mail", "misfits", "node", "now", "open", "patches", "pauses", "ref", "rests", "run", "saga", "sends",
-        "to_replay", "trunk", "uncommitted", "under_way", "why_cancelled", "workflow",
+        "_unlaunched", "again_at", "attempts", "closed", "exposed", "has_cancel", "has_children", "is_cancelled",
+        "launching", "mail", "now", "open", "patches", "pauses", "ref", "saga", "sends", "trunk", "under_way",
+        "why_cancelled", "workflow",
     )  # fmt: skip
     is_async: ClassVar[bool] = False
-    hears_of_commits = True  # the code may wait for nothing but a commit
 
     def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[RunRecord]) -> None:
-        self.node = node
-        self.run = run
+        super().__init__(node, run)
         self.workflow = workflow
         self.now = run.started
         self.last = records[-1].n if records else 0
@@ -87,26 +71,19 @@ class Body:
         self.pauses: list[int] = []  # messages that ask for a pause
         self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
-        self.journal: deque[RunRecord] = EMPTY
         self.sends = Sends(self)
         load(self, records)
-        self.uncommitted: dict[int, None] = {}
-        self.first_uncommitted = NEWEST
-        self.is_over = self.is_closed = self.is_lost = self.rests = False
         self.ref: ActorRef[Any] | None = None
         self.again_at: float | None = None
         self.under_way = self.launching = 0
         self.closed: Future[None] = Future()
-        self.lock = threading.RLock()
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")
         self.is_cancelled = self.has_children = False
         self.why_cancelled: bytes | None = None
         self.has_cancel = any(record.kind == CANCEL for record in self.journal)
         self.to_replay = len(self.journal)
-        self._held: dict[int, None] = {}  # numbers of records in transactions that tasks have open
         self._unlaunched: deque[BodyStep] = EMPTY  # by their `after`, which only grows
-        self.misfits: NonDeterministic | PayloadError | None = None  # why it cannot go on here; None: it can
         self.saga: SagaCourse | None = workflow.course_of(self, records)
 
     # --- what the code calls -----------------------------------------------------------------------------------------
@@ -182,19 +159,21 @@ class Body:
     # --- the journal -------------------------------------------------------------------------------------------------
 
     @property
-    def is_replaying(self) -> bool:
-        """Whether the body has not heard of all records that were there when it was loaded."""
-        return self.to_replay > 0
-
-    @property
     def is_quiet(self) -> bool:
         """Whether the code has heard of all records that are there, and waits: then its variables may be looked at."""
         return self.rests and not self.journal
 
     @property
-    def has_news(self) -> bool:
-        """Whether there is a record to hear of; one in a transaction that a task has open holds up those behind it."""
-        return bool(self.journal) and self.journal[0].n not in self._held
+    def is_shielded(self) -> bool:
+        """Whether a cancel is not heard of for now: it is a saga that undoes, or only goes forward."""
+        return self.saga is not None and self.saga.is_shielded
+
+    def is_at_work(self, kind: type[BodyStep] | None = None) -> bool:
+        """Say whether a step of a kind is under way; without a kind, one that waits not just for time or a signal."""
+        steps = list(self.open.values())  # the code may be in another thread
+        if kind is not None:
+            return any(isinstance(step, kind) for step in steps)
+        return self.has_news or any(not isinstance(step, (TimerStep, SignalStep)) for step in steps)
 
     def deliver(self) -> bool:
         """Have the body hear of the next record; False if there is none.
@@ -304,11 +283,6 @@ class Body:
         self.arrive(RunRecord(0, ("", "cancel", 1), 0, CANCEL, None, None, error, 1, None, at), mail)
 
     @property
-    def takes_nothing(self) -> bool:
-        """Whether nothing is recorded any more; ends of steps still are, after the code has been unloaded."""
-        return self.is_closed or self.is_lost or self.misfits is not None
-
-    @property
     def is_settled(self) -> bool:
         """Whether no step is under way, and all that has ended is committed: then the run may be given back."""
         return self.takes_nothing or not (self.under_way or not self.is_safe(self.last))
@@ -333,62 +307,6 @@ class Body:
         with self.lock:
             self.number(record)
         self.node.commit(self, record, None)
-
-    def number(self, record: RunRecord) -> None:
-        """Give a record the next place, until whose commit no step begins that follows; the lock is held."""
-        self.last = record.n = n = self.last + 1
-        if not self.uncommitted:
-            self.first_uncommitted = n
-        self.uncommitted[n] = None
-
-    def write_within(self, transaction: Transaction, record: RunRecord) -> bool:
-        """Write a record into a transaction that the caller commits; False if another node has the run."""
-        with self.lock:
-            if self.takes_nothing:
-                return False
-            self.last += 1
-            record.n = self.last
-            self._held[record.n] = None
-            self.journal = queued(self.journal, record)
-        try:
-            ledger.append(transaction, self.run, self.node.id, [record])
-        except BaseException as error:
-            self.end_held(record, is_there=False)
-            if isinstance(error, RunLost):
-                return False
-            raise
-        return True
-
-    def end_held(self, record: RunRecord, *, is_there: bool) -> None:
-        """Note the end of the transaction that a record was written into."""
-        with self.lock:
-            self._held.pop(record.n, None)
-            if not is_there:
-                self.journal.remove(record)
-                self.journal = self.journal or EMPTY
-        if is_there:
-            self.node.tell_record(self.run.name, record)
-        self.wake()
-
-    def committed(self, record: RunRecord) -> None:
-        """Note that a record is committed."""
-        with self.lock:
-            uncommitted, n = self.uncommitted, record.n
-            uncommitted.pop(n, None)
-            if not uncommitted:
-                self.first_uncommitted = NEWEST
-            elif n == self.first_uncommitted:
-                while n not in uncommitted:  # a look at the first of a dict takes longer, the more went before it
-                    n += 1
-                self.first_uncommitted = n
-        self.node.tell_record(self.run.name, record)
-        self.launch()
-        if self.hears_of_commits:
-            self.wake()
-
-    def is_safe(self, after: int) -> bool:
-        """Say whether all records up to one are committed."""
-        return self.first_uncommitted > after
 
     def launch(self) -> None:
         """Begin the steps that may begin by now."""

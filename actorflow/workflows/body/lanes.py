@@ -38,9 +38,10 @@ class Lane:
         outer: the thread.
         actor: the actor whose thread that is.
         raised_cancel: it was told that it is cancelled.
+        is_of_cleaning: it was begun behind the cancel of the run, of which it is not told.
     """
 
-    __slots__ = ("actor", "branch", "future", "is_over", "outer", "raised_cancel", "turn", "work")
+    __slots__ = ("actor", "branch", "future", "is_of_cleaning", "is_over", "outer", "raised_cancel", "turn", "work")
 
     outer: Execution
     actor: ActorRef[Any]
@@ -50,7 +51,7 @@ class Lane:
         self.work = work
         self.future: Future[Any] = BodyFuture()
         self.turn: Future[None] = patient(None)  # type: ignore[arg-type]
-        self.raised_cancel = self.is_over = False
+        self.raised_cancel = self.is_over = self.is_of_cleaning = False
 
 
 class Lanes:
@@ -61,6 +62,7 @@ class Lanes:
         current: the one that has the turn.
         open: those of branches, until they are over.
         is_failing: the function has failed, and its branches are cancelled.
+        is_frozen: no branch has a turn any more.
     """
 
     def __init__(self, body: SyncBody) -> None:
@@ -69,14 +71,14 @@ class Lanes:
         self.main.outer, self.main.actor = body.outer, body.actor
         self.current = self.main
         self.open: list[Lane] = []
-        self.is_failing = False
+        self.is_failing = self.is_frozen = False
         self._ready: deque[Lane] = deque()
         self._failed: list[Lane] = []
 
     def begin(self, branch: Branch, work: Callable[[], Any]) -> Future[Any]:
         """Have code run in a lane of its own, when the others wait."""
         lane = Lane(branch, work)
-        lane.raised_cancel = self.body.raised_cancel
+        lane.raised_cancel = lane.is_of_cleaning = self.body.raised_cancel
         self.open.append(lane)
         self._ready.append(lane)
         self.body.node.run_branch(self.body, lane)
@@ -130,8 +132,15 @@ class Lanes:
         for lane in (self.main, *self.open):
             self._rouse(lane)
 
+    def call_main(self) -> bool:
+        """Have the function itself go on next; False if it has the turn."""
+        if self.current is self.main:
+            return False
+        self._rouse(self.main)
+        return True
+
     def _rouse(self, lane: Lane) -> None:
-        if lane not in self._ready:
+        if lane not in self._ready and not self.is_frozen:
             self._ready.append(lane)
 
     def _next(self) -> Lane | None:
@@ -164,14 +173,30 @@ class Lanes:
 
     def finish(self, *, failed: bool) -> None:
         """Wait for the branches, as the function is over; if it has failed, they are cancelled."""
-        if failed and self.open:
-            self.is_failing = True
-            self.rouse_all()
-        while self.open:
+        if failed:
+            self.fail()
+        while self.open and not self.is_frozen:
             try:
                 self.body.wait_for(self.open[0].future)
             except RunCancelled:
                 continue  # the main one was told; the branches are as well
+        self.report()
+
+    def fail(self) -> None:
+        """Have the branches told that they are cancelled, as the function has failed."""
+        if self.open:
+            self.is_failing = True
+            for lane in self.open:
+                lane.raised_cancel &= not lane.is_of_cleaning
+            self.rouse_all()
+
+    def freeze(self) -> None:
+        """Have no branch go on any more: their threads end with the run."""
+        self.is_frozen = True
+        self._ready.clear()
+
+    def report(self) -> None:
+        """Log the errors of branches that nobody has asked for."""
         for lane in self._failed:
             error = lane.future._error
             if not lane.future._heard and error is not None and not isinstance(error, RunCancelled):
@@ -179,8 +204,8 @@ class Lanes:
                 logger.error("Run %s: a branch failed: %s", name, reason_of(error), exc_info=error)
 
     def unwind(self) -> None:
-        """End the frames of all branches, as the body is unloaded."""
-        while self.open and self.current is self.main:
+        """End the frames of all branches, as the body is unloaded; of those that are frozen, their actors' ends do."""
+        while self.open and self.current is self.main and not self.is_frozen:
             try:
                 self._hand_over(self.open[0])
             except Unload:

@@ -22,6 +22,7 @@ from actorflow.workflows.body.body_execution import BodyExecution
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.steps import StepFuture
 from actorflow.workflows.body.timed_steps import TimerStep
+from actorflow.workflows.rows.records import UNDO
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.async_body import AsyncBody
@@ -41,6 +42,8 @@ class Numbered:
 
 class RunTask(Numbered, asyncio.Task):  # type: ignore[type-arg]
     """An asyncio task of a body."""
+
+    branch: Branch
 
 
 class RunFuture(Numbered, asyncio.Future):  # type: ignore[type-arg]
@@ -63,6 +66,8 @@ class RunLoop(asyncio.AbstractEventLoop):
         self.ready: list[asyncio.Handle | Waiter] = []
         self._count = 0
         self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []  # and some that have ended
+        self.frozen: list[asyncio.Task[Any]] = []  # that are not to go on
+        self._thawed: Branch | None = None  # goes on, though others are frozen
         self._most = SWEEP  # of these, until those that have ended are dropped
 
     def __enter__(self) -> None:
@@ -85,7 +90,7 @@ class RunLoop(asyncio.AbstractEventLoop):
             try:
                 while ready and not body.is_over:
                     handle = ready.pop()
-                    if not handle._cancelled:
+                    if not (handle._cancelled or (self.frozen and self._is_frozen(handle))):
                         try:
                             handle._run()
                         except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it
@@ -93,6 +98,21 @@ class RunLoop(asyncio.AbstractEventLoop):
             finally:
                 if ready:
                     self.ready[:0] = ready[::-1]
+
+    def freeze(self, but: Any) -> None:
+        """Have no code go on any more but that of a task, and the undoing of a saga."""
+        self._thawed = None if but is None else but.branch
+        keep = {but, asyncio.current_task(self)}
+        self.frozen += [task for task in self.tasks() if task not in keep and not self._is_of_undoing(task)]
+        gone = set(self.frozen)
+        self._tasks = [weakref.ref(task) for task in reversed(self.tasks()) if task not in gone]
+
+    def _is_frozen(self, handle: Any) -> bool:
+        branch = handle._context.get(CURRENT_BODY)
+        return not (branch is self._thawed or (isinstance(branch, Branch) and branch.path.startswith(UNDO)))
+
+    def _is_of_undoing(self, task: Any) -> bool:
+        return bool(task.branch.path.startswith(UNDO))
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Have an async generator that was left in its midst clean up, in a branch of its own."""
@@ -187,6 +207,7 @@ class RunLoop(asyncio.AbstractEventLoop):
         RunTask.number = self._count  # asyncio puts it into a set of all tasks before it can be told its own
         task = RunTask(coro, loop=self, name=name, context=context)
         task.number = self._count
+        task.branch = branch
         if len(self._tasks) > self._most:
             self._tasks = [weakref.ref(one) for one in reversed(self.tasks())]
             self._most = SWEEP + 2 * len(self._tasks)

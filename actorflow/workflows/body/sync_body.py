@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.execution import CURRENT
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from actorflow.workflows.workflow import AnyWorkflow
 
 
+MOST_REFUSED: Final = 100  # calls of code that is over
+REFUSED_SECONDS: Final = 0.1  # that a further one takes
+
+
 class SyncBody(Body):
     """The body of a plain function.
 
@@ -38,6 +42,7 @@ class SyncBody(Body):
         outer: the thread that runs it.
         actor: the actor whose thread that is.
         thread: the number of that thread.
+        refused: calls of code that goes on though it is over.
     """
 
     outer: Execution
@@ -47,7 +52,7 @@ class SyncBody(Body):
     _pause: Future[None] | None = None
     raised_cancel = False
     lanes: Lanes | None = None
-    thread = 0
+    thread = refused = 0
 
     def execute(self) -> Any:
         """Run the code to its end, in the thread of an actor, and return its value; its error is raised.
@@ -69,7 +74,8 @@ class SyncBody(Body):
             CURRENT_BODY.reset(mark)
             CURRENT.reset(token)
         if self.is_over:
-            self.node.swallowed_unload(self)
+            if not self.is_closed:  # else its run is over, and was reported
+                self.node.waiting.refuses(self)
             raise Unload
         return value
 
@@ -134,13 +140,13 @@ class SyncBody(Body):
             self.check_cancelled()
             if not heard:
                 self.sends.check_told()
-                self.node.begins_wait(self)
+                self.node.waiting.begins(self)
                 with self.lock:
                     self.rests = not self.is_over
                 try:
                     self.block(lambda: self.has_news)
                 finally:
-                    self.node.ends_wait(self)
+                    self.node.waiting.ends(self)
                 if not self.is_over:  # else it rests until it is given back
                     self.rests = False
 
@@ -163,6 +169,11 @@ class SyncBody(Body):
                 "steps beside each other, by task.submit(...)"
             )
         if self.is_over:
+            self.refused += 1
+            if (
+                self.refused > MOST_REFUSED and not self.node.scheduler.is_virtual
+            ):  # it catches each of them, and would take the processor from others
+                threading.Event().wait(REFUSED_SECONDS)
             raise Unload
         self.check_cancelled()
 
@@ -172,9 +183,11 @@ class SyncBody(Body):
         if lanes is None and not self.is_cancelled:  # most of the time, and three times a step
             return
         is_failing = lanes is not None and lanes.is_failing and lanes.current is not lanes.main
-        is_cancelled = is_failing or (self.is_cancelled and not (self.saga is not None and self.saga.is_shielded))
+        is_cancelled = is_failing or (self.is_cancelled and not self.is_shielded)
         if is_cancelled and not self.raised_cancel:
             self.raised_cancel = True
+            if self.saga is not None:
+                self.node.watch_cancel(self)
             raise cancelled(self)
 
     def block(self, ready: Callable[[], bool]) -> None:

@@ -262,17 +262,21 @@ class RunActor(Actor):
             return
         try:
             if not body.go_on() or body.holds_end or not body.is_safe(body.last):
-                self.watch_cancel(body)
+                self.watch_cancel()
                 return
         except Unload:
             self.unload()
             return
         self.is_ending = True
         status, output, error = outcome_of(self.node, body, body.value)
+        if isinstance(body, AsyncBody) and body.loop.frozen:
+            body.is_over = True
+            body.close()
         self.node.batch.add(EndMember(body, status, output, error, lambda: self.node.ended(body, status)))
 
-    def watch_cancel(self, body: AsyncBody) -> None:
+    def watch_cancel(self) -> None:
         """Give the code some time to end, once it was told that the run is cancelled."""
+        body = self.body
         if body.is_cancelled and self.grace is None and not body.is_shielded:
             self.grace = self.node.scheduler.clock.monotonic() + GRACE_SECONDS
             self.ctx.after(CANCEL_SECONDS, self.end_by_force)
@@ -280,24 +284,26 @@ class RunActor(Actor):
     def end_by_force(self) -> None:
         """End code that goes on after its cancel, and waits for a signal, or for long for time: it has caught that."""
         body = self.body
-        assert isinstance(body, AsyncBody)
         if self.is_ending or body.is_over or self.grace is None:
             return
         if body.is_shielded:  # a saga, that undoes meanwhile
             self.grace = None
             return
         has_time = body.is_at_work(TimerStep) and self.node.scheduler.clock.monotonic() < self.grace
-        if has_time or body.is_at_work() or not body.is_safe(body.last):  # clean-up code may run steps, however long
+        is_busy = body.is_at_work() or not body.rests or body.is_replaying
+        if has_time or is_busy or not body.is_safe(body.last):  # clean-up code may run steps, however long
             self.ctx.after(CANCEL_SECONDS if has_time else LOOK_SECONDS, self.end_by_force)
             return
         logger.warning(
-            "Run %s: its code goes on after its cancel, and waits for no step: it has caught CancelledError, which is "
-            "to pass, and is ended",
+            "Run %s: its code goes on after its cancel, and waits for no step: it has caught %s, which is to pass, "
+            "and is ended",
             body.run.name,
+            "CancelledError" if isinstance(body, AsyncBody) else "RunCancelled",
         )
-        if body.saga is not None and not body.is_main_over:
+        if body.saga is not None and not (isinstance(body, AsyncBody) and body.is_main_over):
             body.saga.turn(cancelled(body))
             return
+        assert isinstance(body, AsyncBody)  # plain code of other workflows is not watched
         end: tuple[str, bytes | None, bytes | None] = "cancelled", None, write_error(cancelled(body))
         if body.saga is not None:
             end = outcome_of(self.node, body, body.value)

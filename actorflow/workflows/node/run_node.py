@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
@@ -27,6 +27,7 @@ from actorflow.workflows.node.members import (
     SendMember,
 )
 from actorflow.workflows.node.runners import LOOK, RunnerPlaces
+from actorflow.workflows.node.waiting_code import WaitingCode
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import NO_STEP, RENEWED, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
 
-THREADS: Final = 128  # of plain code that waits; more is unloaded. Others begin or leave: 10,000 runs have some 180
-
 
 class RunNode:
     """The runs that this process has, and the means that they share.
@@ -66,6 +65,7 @@ class RunNode:
         runners: the actor that has steps run.
         pruner: the actor that removes runs which were kept their time.
         left_behind: names of tasks that were warned of as they left threads behind.
+        waiting: plain code that waits, each with a thread.
         keep: seconds that a run is kept after its end.
         keep_ids: seconds that its id is known after that.
         kinds: of bodies: of plain functions, and of `async def` ones.
@@ -97,8 +97,7 @@ class RunNode:
         self.set_back = 0.0  # seconds by which the clock was ahead, before it was set right
         self.kinds: tuple[Callable[..., Body], Callable[..., Body]] = (SyncBody, AsyncBody)
         self.places = RunnerPlaces()
-        self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
-        self._unwilling: set[str] = set()  # runs whose code has caught Unload
+        self.waiting = WaitingCode()
         self._outage = Outage(self.scheduler.clock)
         self.full = Outage(self.scheduler.clock)  # mailboxes have no room for what runs send
 
@@ -312,35 +311,15 @@ class RunNode:
 
     # --- threads of plain code ----------------------------------------------------------------------------------------
 
-    def begins_wait(self, body: SyncBody) -> None:
-        """Note that plain code waits; if too many do, the one that has waited longest is unloaded."""
-        waiting = self._waiting
-        waiting[body] = None
-        if len(waiting) > THREADS:
-            for oldest in list(waiting):
-                if oldest is not body and not (
-                    oldest.is_unsettled or oldest.is_over or oldest.run.name in self._unwilling
-                ):
-                    oldest.unload()
-                    return
-
-    def ends_wait(self, body: SyncBody) -> None:
-        """Note that plain code goes on."""
-        self._waiting.pop(body, None)
+    def watch_cancel(self, body: Body) -> None:
+        """Have plain code of a saga end that goes on for long behind its cancel; any thread may ask."""
+        if body.ref is not None:
+            self.scheduler.post(body.ref, Call("watch_cancel", (), {}), None)
 
     def leave(self, body: Body) -> None:
         """Give a run back whose thread cannot be ended; any thread may ask."""
         if body.ref is not None:
             self.scheduler.post(body.ref, Call("leave", (), {}), None)
-
-    def swallowed_unload(self, body: SyncBody) -> None:
-        """Report code that goes on after Unload, and have it unloaded no more."""
-        logger.warning(
-            "Run %s: its code has caught Unload, which is to pass (by a bare except, or BaseException): it keeps its "
-            "thread from now on",
-            body.run.name,
-        )
-        self._unwilling.add(body.run.name)
 
     # --- ends --------------------------------------------------------------------------------------------------------
 
