@@ -17,6 +17,7 @@ from actorflow.process.hosts.child.main import closing
 from actorflow.process.hosts.link import link as link_module
 from actorflow.process.hosts.link import reader as wait_module
 from actorflow.process.hosts.link.outbox import ANSWER
+from actorflow.process.hosts.parent.host_process import HostProcess
 from actorflow.process.pickling import dumps
 from actorflow.process.wire import HEADER, MARSHAL_VERSION, ROOM
 from tests.core.actors import until
@@ -121,6 +122,51 @@ def test_a_timeout_holds_while_other_things_come_without_end(system, monkeypatch
             future.get(timeout=timeout)
     call(gate, Gate.open)
     assert future.get(timeout=LIMIT) == "let in"
+
+
+@pytest.mark.skipif(not wait_module.CAN_BORROW, reason="the reader thread alone reads here")
+@pytest.mark.parametrize("step", ["_over", "_error"])
+def test_a_thread_that_reads_as_a_host_dies_uses_no_file_whose_number_the_next_host_may_have(system, monkeypatch, step):
+    """It is late in a call of C code, which knows a file by its number alone; the reader thread waits before `step`."""
+    dies, may_end, reads, may_read = [threading.Event() for _ in range(4)]
+    closed, errors = [], []
+    end, take = getattr(HostProcess, step), wait_module.Ear.take_from_reader
+
+    def end_late(host):
+        dies.set()
+        assert may_end.wait(LIMIT)
+        return end(host)
+
+    def take_late(ear):
+        reads.set()
+        assert may_read.wait(LIMIT)
+        closed.append(ear._epoll.closed or ear._bell.closed)
+        take(ear)
+
+    def ask():
+        with pytest.raises(af.HostDied) as caught:
+            future.get(timeout=LIMIT)
+        errors.append(caught.value)
+
+    gate = system.spawn(hosted(Gate, restart="permanent"))
+    future = gate.ask("let in", block=False)
+    until(lambda: call(gate, Gate.arrived))
+    host = gate._host
+    until(lambda: not host.link.ear.lent)
+    monkeypatch.setattr(HostProcess, step, end_late)
+    monkeypatch.setattr(wait_module.Ear, "take_from_reader", take_late)
+    os.kill(host.handle.pid, signal.SIGKILL)
+    assert dies.wait(LIMIT)
+    asker = threading.Thread(target=ask)
+    asker.start()
+    until(lambda: reads.is_set() or future._wakes)
+    may_end.set()
+    host._ended.wait(0.2)  # it may not end before the other thread is through
+    may_read.set()
+    asker.join(LIMIT)
+    assert errors
+    assert not any(closed)
+    assert call(gate, Gate.arrived) == 0
 
 
 @pytest.mark.usefixtures("no_collection")

@@ -1,7 +1,10 @@
 """Promises of the store on a server: it comes back, says what is lost, and processes do not stop each other."""
 
 import contextlib
+import itertools
+import os
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -136,6 +139,20 @@ def test_processes_that_open_a_new_database_at_once_make_one_schema(postgres_ser
             assert [line(one) for one in racers] == ["fine"] * 3
             with opened(database) as store:
                 assert len(ids(store)) == 3
+
+
+def test_a_link_that_is_ended_twice_closes_and_rings_no_file_of_others(base):
+    with opened(base) as store:
+        link = presence.Presence(base, "a", store._watchers, threading.Event())
+        link.close()
+        pipes = [os.pipe() for _ in range(8)]  # they have the numbers that have become free
+        try:
+            link.announce()
+            link.close()
+            assert not select.select([heard for heard, _ in pipes], [], [], 0)[0]
+        finally:
+            for descriptor in itertools.chain(*pipes):
+                os.close(descriptor)
 
 
 # --- the dialects ----------------------------------------------------------------------------------------------------

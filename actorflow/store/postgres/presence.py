@@ -10,8 +10,8 @@ with its session it would lose the node's lock.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
+import socket
 import threading
 from typing import Any, Final
 
@@ -49,7 +49,9 @@ class Presence:
         self._ended = threading.Event()
         self._others: list[ServerSession] = []
         self._session = ServerSession(url, self._ended, gives_up=self._gives_up)
-        self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell, self._button = socket.socketpair()  # no bare descriptors: one that is closed may be another's
+        for end in (self._bell, self._button):
+            end.setblocking(False)
         self._pressed = 0  # commits that nobody was told of yet
         self._told_at = 0.0
         self._has_heard = False  # of another process, since others were told
@@ -128,8 +130,8 @@ class Presence:
 
     def _close(self) -> None:
         self._session.close()
-        os.close(self._bell)
-        os.close(self._button)
+        self._bell.close()
+        self._button.close()
 
     def _wake(self) -> None:
         for waiter in list(self._waiters):
@@ -137,7 +139,7 @@ class Presence:
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # full: it rings already; closed: it is over
-            os.write(self._button, b"!")
+            self._button.send(b"!")
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class Presence:
         ready, _, _ = select.select([connection, self._bell], [], [], seconds)
         if self._bell in ready:
             with contextlib.suppress(BlockingIOError):
-                os.read(self._bell, 1024)
+                self._bell.recv(1024)
         return ready
 
     def _tell(self) -> None:

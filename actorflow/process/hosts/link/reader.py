@@ -41,7 +41,7 @@ class Ear:
     """The right to read one socket.
 
     A `HostProcess` makes it for its link. The reader thread has the right, unless a thread that waits for an answer has
-    borrowed it.
+    borrowed it; `end` takes it from all.
     """
 
     def __init__(self, fileno: int) -> None:
@@ -58,6 +58,7 @@ class Ear:
         self.handed_over = False  # there is something for the reader thread in the connection
         self.lent = self._epoll is None  # True: the reader thread looks at `borrows` and does not wait for the socket
         self.borrows = 0
+        self.is_over = False  # the other end is gone, and the files are closed
 
     def read_on(self, link: HostLink) -> None:
         """Read until the other end is gone: the reader thread's work."""
@@ -98,6 +99,9 @@ class Ear:
         """Take the right to read, if no thread has it; the release of `lock` returns it."""
         if not self.lock.acquire(blocking=False):
             return False
+        if self.is_over:
+            self.lock.release()
+            return False
         self.borrows += 1
         if not self.lent:
             try:
@@ -132,8 +136,19 @@ class Ear:
         """Wait for something to read."""
         return bool(self._poll.poll(seconds * 1000))
 
+    def end(self) -> None:
+        """Let nobody read any more; whoever reads now has to see the end of the socket before this goes on.
+
+        A call of C code takes the number of a file, lets other threads run, and then goes to the kernel. If the file is
+        closed meanwhile, the number may be another's: a borrower that was late in `take_from_reader` took the next
+        host's socket out of that one's epoll, and no answer was read. So files are closed while nobody reads.
+        """
+        with self.lock:
+            self.is_over = True
+            self.close()
+
     def close(self) -> None:
-        """Give the epoll back; the socket is closed."""
+        """Give the files back, where no other thread may read: there is none yet, or none any more after a fork."""
         if self._epoll is not None:
             self._epoll.close()
             self._bell.close()

@@ -245,6 +245,8 @@ class HostProcess:
         """Tell all waits that the process is gone, now that all its frames are read."""
         self.lost = True
         self.hosts.forget(self)
+        self.link.connection.end_reads()  # if another thread reads, it sees the end, and leaves
+        self._ear.end()
         self.link.connection.close()
         error = self._error()
         self.hosts.node.down.pop(self.number, None)
@@ -260,7 +262,6 @@ class HostProcess:
             records_of(self.hosts.scheduler).call(lambda: logger.error(*line))
         for ref in guests:
             ref._scheduler.post(ref, HostLost(self, error), None)
-        self._ear.close()
         if self._watched is not None:
             MEMORY.remove(self._watched)
         self.hosts.all.pop(self, None)
