@@ -127,6 +127,8 @@ def nudged(by: signal.Signals, handler: Handler) -> Iterator[Callable[[], object
     heard, told = os.pipe()
     os.set_blocking(told, False)
     main = threading.get_ident()
+    ends = [told]  # none any more before it is closed: its number may be another file's then
+    lock = threading.RLock()
 
     def nudge() -> None:
         with open(heard, "rb", buffering=0) as numbers:  # noqa: PTH123 - a descriptor has no path
@@ -135,14 +137,21 @@ def nudged(by: signal.Signals, handler: Handler) -> Iterator[Callable[[], object
                     NEVER.acquire(timeout=NUDGE_SECONDS)
                     signal.pthread_kill(main, by)
 
+    def tell() -> None:
+        with lock:
+            for end in ends:
+                os.write(end, bytes([signal.SIGTERM]))
+
     before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     thread = threading.Thread(target=nudge, name="actorflow-signals", daemon=True)
     with taken_by(handler, (by,)):
         try:
             thread.start()
-            yield lambda: os.write(told, bytes([signal.SIGTERM]))
+            yield tell
         finally:
             signal.set_wakeup_fd(before)
+            with lock:
+                ends.clear()
             os.write(told, bytes(1))
             thread.join()
             os.close(told)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
+import os
+import select
 import threading
 
 import pytest
 
 import actorflow as af
+from actorflow.app import signals
 from actorflow.app.flags import NEEDED, Flag, flags_of
 from actorflow.testing import LeakCheck, VirtualSystem
 
@@ -304,6 +308,19 @@ def test_main_is_not_called_once_a_supervisor_has_given_up(monkeypatch):
     with pytest.raises(af.RestartLimitReached):
         app.run()
     assert not called
+
+
+@pytest.mark.skipif(signals.NUDGE is None, reason="nothing is told here")
+def test_a_system_that_fails_behind_main_writes_into_no_file_of_others():
+    with signals.nudged(signals.NUDGE, lambda *_: None) as tell:
+        pass
+    pipes = [os.pipe() for _ in range(8)]  # they have the numbers that have become free
+    try:
+        tell()
+        assert not select.select([heard for heard, _ in pipes], [], [], 0)[0]
+    finally:
+        for descriptor in itertools.chain(*pipes):
+            os.close(descriptor)
 
 
 def test_app_runs_in_a_thread_that_is_not_the_main_one():
