@@ -1,9 +1,8 @@
 """Simulation: the app in virtual time, under a hostile network, faults and seeded schedules; failures come as a seed.
 
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
-`failure` (the error), `report` (figures of a run), `shrink` (the smallest run that fails in the same way), `sequence`
-(its diagram).
-`choices`, `faults` and `world` are rooms of their own.
+`failure` (the error), `report` (figures of a run).
+`choices`, `faults`, `world` and `search` are rooms of their own.
 """
 
 from actorflow.sim.failure import SimulationFailure

@@ -63,6 +63,7 @@ class Simulation:
     Attributes:
         nodes: those that were started.
         world: runs their steps.
+        stop_at_step: after which the debugger opens; None: it does not.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Simulation:
         self.faults: list[Fault] = []
         self.is_over = False
         self.has_run = False
+        self.stop_at_step: int | None = None
         self._store: Store | None = None
         self._operator: Operator | None = None
         self._always: list[Always] = []
@@ -252,6 +254,9 @@ class Simulation:
 
     def _look(self) -> None:
         now = self.world.clock.now
+        if self.stop_at_step is not None and self.world.steps >= self.stop_at_step:
+            self.stop_at_step = None
+            breakpoint()  # noqa: T100 - asked for by --sim-until-step; `self` is the simulation
         for always in self._always:
             always.look(now)
         for sometimes in self._sometimes:
@@ -279,7 +284,7 @@ class Simulation:
         """Call a function of a client at a time: all that it does is one client event."""
 
         def enter() -> None:
-            with self.world.one_event() as is_in:
+            with self.world.one_event(lambda: called(function)) as is_in:
                 if is_in:
                     self._guarded(function)
 
@@ -337,3 +342,9 @@ class Simulation:
         self.close()
         if isinstance(error, SimulationFailure) and error.seed is None:
             error.seed = self.chooser.seed
+
+
+def called(function: Callable[[], object]) -> str:
+    """Return the words for a client's function; what it sends is added to them."""
+    name = getattr(function, "__name__", "<lambda>")
+    return "call" if name == "<lambda>" else f"call of {name}"

@@ -2,7 +2,8 @@
 
 `probe`, `leaks`, `jobs` (assertions about enqueued jobs), `stateful` (a hypothesis test made of a chart), and
 `check_replay`, which replays a recorded run with the code of today. The fixtures
-`system`, `virtual_system` and `probe` come with the package, by `plugin`.
+`system`, `virtual_system` and `probe` come with the package, by `plugin`;
+`sim_options` are pytest's options of simulations.
 """
 
 from typing import TYPE_CHECKING, Any

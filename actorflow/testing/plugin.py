@@ -4,6 +4,8 @@
 - `virtual_system`: a VirtualSystem; `@pytest.mark.actorflow(seed=7)` seeds it. `step_limit`, here a million steps of
   one wait, and `turn_seconds` are set there, too: a test of actors that keep each other busy, or the turn, fails.
 - `probe`: a Probe in whichever of the two the test uses (`system`, if neither).
+
+`sim_options` has the options of simulations.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from actorflow.testing import sim_options
 
 if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
@@ -23,8 +27,15 @@ OPTIONS: Final = ("seed", "step_limit", "turn_seconds", "store", "settings")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and the options of simulations."""
+    sim_options.pytest_configure(config)
     config.addinivalue_line("markers", f"actorflow({', '.join(OPTIONS)}): options of the fixture virtual_system")
+
+
+pytest_addoption = sim_options.pytest_addoption
+pytest_sessionfinish = sim_options.pytest_sessionfinish
+pytest_testnodedown = sim_options.pytest_testnodedown
+pytest_terminal_summary = sim_options.pytest_terminal_summary
 
 
 @pytest.fixture

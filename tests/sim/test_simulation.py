@@ -238,7 +238,7 @@ def test_the_same_seed_takes_the_same_steps_in_other_processes():
 
 
 def test_a_bug_is_found_and_shrunk_to_one_order():
-    @simulate(runs=50)
+    @simulate(runs=50, tapes=None)
     def test(sim):
         trade(sim)
         sim.at(0.5).crash(Shop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from actorflow.sim.choices.tape import Tape
 
@@ -18,6 +18,15 @@ def stream_of(seed: int, name: str) -> random.Random:
     return random.Random(int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()))
 
 
+class ChoiceMade(NamedTuple):
+    """One choice: its name, its position among those of that name, what was chosen, and among how many."""
+
+    name: str
+    place: int
+    value: int
+    among: int
+
+
 class Chooser:
     """Makes the choices of one run.
 
@@ -25,12 +34,14 @@ class Chooser:
         seed: of the run.
         left_out: client events and faults that do not happen.
         taken: the choices so far, by name.
+        trail: the choices in their order, if they are noted: those of a tape only.
     """
 
     def __init__(self, seed: int, tape: Tape | None = None) -> None:
         self.seed = seed if tape is None else tape.seed
         self.left_out: frozenset[str] = frozenset() if tape is None else tape.left_out
         self.taken: defaultdict[str, list[int]] = defaultdict(list)
+        self.trail: list[ChoiceMade] | None = None
         self._tape = None if tape is None else tape.choices
         self._draws: dict[str, Callable[[], float]] = {}
 
@@ -60,6 +71,8 @@ class Chooser:
             values = self._tape.get(name, ())
             place = len(taken)
             value = values[place] % count if place < len(values) else 0
+            if self.trail is not None:
+                self.trail.append(ChoiceMade(name, place, value, count))
         taken.append(value)
         return value
 
@@ -68,6 +81,15 @@ class Chooser:
         if probability <= 0:
             return False
         return self.choose(source, 1 << 16, cause) > (1 << 16) - 1 - round(probability * ((1 << 16) - 1))
+
+    def strayed(self) -> str:
+        """Say where the run left its tape: a choice other than the first one that it never came to; "": nowhere."""
+        for name, values in () if self._tape is None else self._tape.items():
+            taken = self.taken.get(name, ())
+            for place in range(len(taken), len(values)):
+                if values[place]:
+                    return f"it never came to choice {place + 1} of {name}"
+        return ""
 
     def tape(self) -> Tape:
         """Return the choices so far."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import Call
 from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.refs.ref import ActorRef
@@ -127,8 +128,11 @@ class SimBase(CopyingBase):
             if source is not None:
                 self._cross(message, future, sender, source)
                 return
-        elif world.is_entered() and not world.begin_event(is_asked=future is not None):
-            return  # left out of this run
+        elif world.is_entered():
+            if not world.begin_event(lambda: f"{worded(message)} to {self.path}", is_asked=future is not None):
+                return  # left out of this run
+        elif world.is_called:
+            world.add_words(lambda: f", {worded(message)} to {self.path}")
         self._enqueue((self, message, future, sender), world.cause)
 
     def _enqueue(self, item: Any, cause: int | None) -> None:
@@ -170,6 +174,16 @@ def labelled(message: Any) -> str:
         return name
     event = getattr(message, "event", None)
     return text_of(message if event is None else event, LABEL)
+
+
+def worded(message: Any) -> str:
+    """Return a message in words, with its arguments; refs are their paths."""
+    if not isinstance(message, Call):
+        return text_of(message, LABEL)
+    values = [(f"{name}=", value) for name, value in message.kwargs.items()]
+    arguments = [("", value) for value in message.args] + values
+    texts = (name + (value.path if isinstance(value, ActorRef) else text_of(value, LABEL)) for name, value in arguments)
+    return f"{message.name}({', '.join(texts)})"
 
 
 class SimRef(SimBase):

@@ -37,6 +37,7 @@ class SimWorld(World):
         cause: the client event that the step which runs now comes of.
         causes: those of items that wait, by the item's id; it is kept as long.
         client_events: how many there were.
+        entered: those that happened, in words, if they are noted.
         digest: of all steps so far: two runs that took the same steps have the same.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
     """
@@ -48,6 +49,7 @@ class SimWorld(World):
         self.cause: int | None = None
         self.causes: dict[int, tuple[Item, int]] = {}
         self.client_events = 0
+        self.entered: list[str] | None = None
         self.is_called = False  # a client event is under way: what it sends is part of it
         self.digest = 0
         self.frozen: dict[Any, Any] = {}
@@ -69,9 +71,9 @@ class SimWorld(World):
         return threading.get_ident() == self.driver_thread and not self.is_called
 
     @contextlib.contextmanager
-    def one_event(self) -> Iterator[bool]:
+    def one_event(self, words: Callable[[], str]) -> Iterator[bool]:
         """Have all that is sent within be one client event; False if it is left out of this run."""
-        if not self.begin_event():
+        if not self.begin_event(words):
             yield False
             return
         was, self.is_called = self.is_called, True
@@ -80,13 +82,20 @@ class SimWorld(World):
         finally:
             self.is_called, self.cause = was, None
 
-    def begin_event(self, *, is_asked: bool = False) -> bool:
+    def begin_event(self, words: Callable[[], str], *, is_asked: bool = False) -> bool:
         """Number a client event; False if it is left out of this run. One whose answer is waited for is not."""
         self.client_events += 1
         if not is_asked and f"event {self.client_events}" in self.chooser.left_out:
             return False
+        if self.entered is not None:
+            self.entered.append(f"client event {self.client_events} at {self.clock.now:g} s: {words()}")
         self.cause = self.client_events
         return True
+
+    def add_words(self, words: Callable[[], str]) -> None:
+        """Note the sends of a client event, if such events are noted."""
+        if self.entered:
+            self.entered[-1] += words()
 
     # --- steps -------------------------------------------------------------------------------------------------------
 

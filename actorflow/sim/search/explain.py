@@ -1,0 +1,63 @@
+"""Explain: makes the error of a run that failed, with the smallest run that fails in the same way."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.search.outcome import run_once
+from actorflow.sim.search.shrink import Shrinker
+from actorflow.sim.search.words import scenario_of
+from actorflow.text import reason_of
+
+if TYPE_CHECKING:
+    from actorflow.sim.choices.tape import Tape
+    from actorflow.sim.search.outcome import Body, RunOutcome
+    from actorflow.sim.search.tapes import TapeFolder
+
+
+def explained(
+    body: Body, seed: int, outcome: RunOutcome, folder: TapeFolder | None = None, *, shrink: bool = True
+) -> SimulationFailure:
+    """Return the error of a run that failed.
+
+    Args:
+        body: the test.
+        seed: of the run.
+        outcome: of the run.
+        folder: keeps the tape of the smallest run; None: it is not kept.
+        shrink: look for a smaller run.
+    """
+
+    def fails(tape: Tape) -> Tape | None:
+        again = run_once(body, seed, tape)
+        return again.tape if again.key == outcome.key else None
+
+    shrinker = Shrinker(outcome.tape, fails)
+    tape = shrinker.shrink(outcome.events, outcome.declared) if shrink else outcome.tape
+    smallest = run_once(body, seed, tape, draw=True)
+    if smallest.key != outcome.key:  # it depends on something that no choice decides
+        smallest, tape = run_once(body, seed, draw=True), outcome.tape
+    kept = "" if folder is None or smallest.key != outcome.key else keep(folder, tape, outcome.key)
+    scenario = scenario_of(smallest, outcome, seed, tries=shrinker.runs, kept=kept)
+    if smallest.key != outcome.key:
+        scenario = f"it did not fail again with the same seed: something that no choice decides has a part\n{scenario}"
+        return failure_of(outcome.failure, seed, scenario)
+    return failure_of(smallest.failure, seed, scenario)
+
+
+def keep(folder: TapeFolder, tape: Tape, key: str) -> str:
+    """Keep a tape; return its file, or why there is none."""
+    try:
+        return os.path.relpath(folder.keep(tape, key))
+    except (OSError, ValueError) as error:
+        return f"not kept: {reason_of(error)}"
+
+
+def failure_of(failure: Exception | None, seed: int, scenario: str) -> SimulationFailure:
+    """Return an error with its seed and its scenario."""
+    assert failure is not None
+    if isinstance(failure, SimulationFailure):
+        return SimulationFailure(failure.property, failure.time, failure.why, seed=seed, scenario=scenario)
+    return SimulationFailure(type(failure).__name__, 0.0, reason_of(failure), seed=seed, scenario=scenario)

@@ -1,0 +1,131 @@
+"""Outcome: one run of a test, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from actorflow.errors import DefinitionError
+from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.search.sequence import sequence
+from actorflow.sim.search.settings import in_force
+from actorflow.sim.simulation import Simulation
+
+if TYPE_CHECKING:
+    from actorflow.sim.choices.chooser import ChoiceMade
+    from actorflow.sim.choices.tape import Tape
+
+Body: TypeAlias = "Callable[[Simulation], None]"
+
+
+class RunFigures(NamedTuple):
+    """Figures of one run: its steps, virtual seconds, faults and digest."""
+
+    steps: int
+    time: float
+    faults: int
+    digest: int
+
+
+@dataclass
+class RunOutcome:
+    """The end of one run.
+
+    Attributes:
+        failure: of the run; None: all properties held.
+        key: of the failure: two runs with the same key fail in the same way.
+        tape: the choices that were taken.
+        figures: of the run.
+        events: how many client events there were.
+        declared: how many faults were declared.
+        faults: those that happened, in words.
+        met: whether each case that is to come in some run came in this one.
+        diagram: of the messages, if they were noted.
+        entered: client events that happened, in words, if they were noted.
+        trail: all choices in their order, if they were noted.
+        strayed: where the run left its tape; "": nowhere.
+    """
+
+    failure: Exception | None
+    key: str
+    tape: Tape
+    figures: RunFigures
+    events: int
+    declared: int
+    faults: list[str] = field(default_factory=list)
+    met: dict[str, bool] = field(default_factory=dict)
+    diagram: str = ""
+    entered: list[str] = field(default_factory=list)
+    trail: list[ChoiceMade] = field(default_factory=list)
+    strayed: str = ""
+
+
+def run_once(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = False, trail: bool = False) -> RunOutcome:
+    """Run a test once.
+
+    Args:
+        body: the test.
+        seed: of the run.
+        tape: its choices, if they do not come of the seed.
+        draw: note messages and client events for a diagram.
+        trail: note the choices in their order.
+
+    Raises:
+        DefinitionError: the test makes no sense.
+    """
+    until_step = in_force().until_step
+    sim = Simulation(seed, tape=tape) if until_step is None else Simulation(seed, tape=tape, turn_seconds=None)
+    sim.stop_at_step = until_step
+    if draw:
+        sim.world.network.passages = []
+        sim.world.entered = []
+    if trail:
+        sim.chooser.trail = []
+    failure: Exception | None = None
+    try:
+        body(sim)
+        if not sim.has_run:
+            raise DefinitionError("the test did not call sim.run(until=...): nothing was simulated")
+    except Exception as error:  # noqa: BLE001 - of the test: the search raises it, with the seed
+        failure = error
+    except BaseException as error:
+        error.add_note(f"in the simulation with seed {sim.chooser.seed}")
+        raise
+    finally:
+        sim.close()
+    if isinstance(failure, DefinitionError):
+        raise failure
+    return outcome_of(sim, failure)
+
+
+def outcome_of(sim: Simulation, failure: Exception | None) -> RunOutcome:
+    """Return the outcome of a run that is over."""
+    world = sim.world
+    happened = [fault for fault in sim.faults if fault.name not in sim.chooser.left_out]
+    diagram = ""
+    if world.network.passages is not None:
+        diagram = sequence(world.network.passages, [(fault.begin, fault.text) for fault in happened])
+    return RunOutcome(
+        failure,
+        key_of(failure),
+        sim.chooser.tape(),
+        RunFigures(world.steps, world.clock.now, len(happened), world.digest),
+        world.client_events,
+        len(sim.faults),
+        [str(fault) for fault in happened],
+        sim.met,
+        diagram,
+        world.entered or [],
+        sim.chooser.trail or [],
+        sim.chooser.strayed(),
+    )
+
+
+def key_of(failure: Exception | None) -> str:
+    """Return the key that two failures of the same kind have in common."""
+    if failure is None:
+        return ""
+    if isinstance(failure, SimulationFailure):
+        return f"property {failure.property}"
+    return type(failure).__name__

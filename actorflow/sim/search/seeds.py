@@ -1,0 +1,165 @@
+"""Seeds: the search of a test for a run that fails."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from actorflow.core.clock import SystemClock
+from actorflow.sim.choices.tape import Tape
+from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.search.explain import explained
+from actorflow.sim.search.outcome import run_once
+from actorflow.sim.search.settings import in_force
+from actorflow.sim.search.tally import TALLY
+from actorflow.sim.search.workers import shared_out
+
+if TYPE_CHECKING:
+    from actorflow.sim.search.outcome import Body, RunFigures, RunOutcome
+    from actorflow.sim.search.tapes import TapeFolder
+
+REPEATS: Final = "the same seed takes the same steps"
+PARTS: Final = (
+    "What no choice decides has a part: the order of a set, id(), a clock or random numbers from outside, state that a "
+    "run leaves in a module, or a check that changes what it looks at"
+)
+
+
+class Search:
+    """The search of one test.
+
+    Attributes:
+        met: whether each case that is to come in some run has come in one.
+        is_cut: not all seeds ran, as the time was up.
+    """
+
+    def __init__(self, body: Body, folder: TapeFolder | None = None) -> None:
+        self.body = body
+        self.folder = folder
+        self.met: dict[str, bool] = {}
+        self.is_cut = False
+        self._digests: set[int] = set()
+        self._seeds = 0
+        budget = in_force().budget
+        self._end = None if budget is None else SystemClock.monotonic() + budget
+
+    def run(self, seeds: range) -> None:
+        """Run the tapes of the test, then all seeds.
+
+        Raises:
+            SimulationFailure: a run failed, or a case that is to come in some run came in none.
+        """
+        settings = in_force()
+        TALLY.searches += 1
+        try:
+            if settings.tape is not None:
+                self._replay(Tape.read(settings.tape), str(settings.tape))
+            elif settings.seed is not None:
+                self._run_seed(settings.seed)
+            else:
+                self._run_tapes()
+                self._run_all(seeds if settings.runs is None else range(seeds.start, seeds.start + settings.runs))
+        finally:
+            TALLY.orders += len(self._digests)
+
+    def _run_tapes(self) -> None:
+        if self.folder is None or is_given():
+            return
+        for path in self.folder.paths():
+            tape = Tape.read(path)
+            outcome = self._noted(run_once(self.body, tape.seed, tape))
+            if outcome.failure is not None:
+                raise explained(self.body, tape.seed, outcome, self.folder) from outcome.failure
+
+    def _replay(self, tape: Tape, name: str) -> None:
+        outcome = self._noted(run_once(self.body, tape.seed, tape))
+        if outcome.failure is not None:
+            raise explained(self.body, tape.seed, outcome) from outcome.failure
+        if outcome.strayed:
+            raise SimulationFailure(
+                f"the run is that of {name}",
+                outcome.figures.time,
+                f"the code is not that of the tape any more, and did not fail: {outcome.strayed}",
+                seed=tape.seed,
+            )
+
+    def _run_all(self, seeds: range) -> None:
+        __tracebackhide__ = True  # pytest shows the test
+        workers = 1 if is_given() or in_force().until_step is not None else in_force().workers
+        if workers > 1 and len(seeds) > 1:
+            self._share_out(seeds, workers)
+        else:
+            for seed in seeds:
+                if self._is_over():
+                    break
+                self._run_seed(seed)
+        self.is_cut = self._seeds < len(seeds)
+        self._check_met(len(seeds))
+
+    def _is_over(self) -> bool:
+        return self._end is not None and SystemClock.monotonic() > self._end
+
+    def _share_out(self, seeds: range, workers: int) -> None:
+        failed: list[int] = []
+        for seed, is_failed, figures, met in shared_out(self.body, seeds, workers, self._is_over):
+            self._seeds += 1
+            if is_failed:
+                failed.append(seed)
+            else:
+                self._count(figures, met)
+        if failed:
+            self._run_seed(min(failed))
+            raise SimulationFailure(
+                REPEATS, 0.0, f"the run failed in a worker, and not here: {PARTS}", seed=min(failed)
+            )
+
+    def _run_seed(self, seed: int) -> None:
+        __tracebackhide__ = True
+        self._seeds += 1
+        outcome = self._noted(run_once(self.body, seed))
+        if outcome.failure is not None:
+            self._fail(seed, outcome)
+        if in_force().verify:
+            self._verify(seed, outcome)
+
+    def _fail(self, seed: int, outcome: RunOutcome) -> NoReturn:
+        __tracebackhide__ = True
+        given = is_given()  # hypothesis shrinks, and two shrinkers on one failure fight
+        folder = None if given else self.folder
+        raise explained(self.body, seed, outcome, folder, shrink=not given) from outcome.failure
+
+    def _verify(self, seed: int, outcome: RunOutcome) -> None:
+        again = run_once(self.body, seed)
+        if (again.figures, again.key) != (outcome.figures, outcome.key):
+            raise SimulationFailure(
+                REPEATS,
+                again.figures.time,
+                f"{outcome.figures} at first, {again.figures} then. {PARTS}",
+                seed=seed,
+            )
+
+    def _noted(self, outcome: RunOutcome) -> RunOutcome:
+        self._count(outcome.figures, outcome.met)
+        return outcome
+
+    def _count(self, figures: RunFigures, met: dict[str, bool]) -> None:
+        TALLY.add(figures)
+        self._digests.add(figures.digest)
+        for name, is_met in met.items():
+            self.met[name] = self.met.get(name, False) or is_met
+
+    def _check_met(self, runs: int) -> None:
+        """Check that each case that is to come in some run came: not with one run, nor where not all ran."""
+        if runs < 2 or self.is_cut or is_given():
+            return
+        for name, is_met in self.met.items():
+            if not is_met:
+                raise SimulationFailure(
+                    name, 0.0, f"it came to pass in none of {runs} runs: the test does not try what it is about"
+                )
+
+
+def is_given() -> bool:
+    """Say whether the test runs in one of hypothesis, with `@given` outside."""
+    hypothesis: Any = sys.modules.get("hypothesis")
+    return hypothesis is not None and bool(hypothesis.currently_in_test_context())

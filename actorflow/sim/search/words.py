@@ -1,0 +1,75 @@
+"""Words: the scenario of a run that failed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from actorflow.sim.choices.tape import Tape
+    from actorflow.sim.search.outcome import RunOutcome
+
+SHOWN: Final = 12  # faults, client events and choices that a failure names, of each
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def listed(lines: list[str], word: str) -> list[str]:
+    """Return lines, of many the first."""
+    more = len(lines) - SHOWN
+    return [f"  {line}" for line in lines[:SHOWN]] + ([f"  and {counted(more, f'more {word}')}"] if more > 0 else [])
+
+
+def choices_of(tape: Tape) -> list[str]:
+    """Return the choices that are not the first, in words."""
+    return [f"choice {i + 1} of {name}: {tape.choices[name][i]}" for name, i in tape.places()]
+
+
+def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: int, kept: str) -> str:
+    """Return the scenario of a failure.
+
+    Args:
+        smallest: the run that fails in the same way.
+        first: the run that failed.
+        seed: of both.
+        tries: how many runs it took to find it.
+        kept: the file of its tape, or why there is none; "": none was to be.
+    """
+    tape = smallest.tape
+    left = sum(1 for name in tape.left_out if name.startswith("event "))
+    parts = (
+        f"{max(0, first.events - left)} of {first.events} client events",
+        f"{len(smallest.faults)} of {first.declared} faults",
+        f"{counted(tape.size, 'choice')} not the first",
+    )
+    command = again(seed)
+    return "\n".join(
+        [
+            f"smallest run found ({counted(tries, 'try') if tries == 1 else f'{tries} tries'}): {', '.join(parts)}",
+            *listed(smallest.faults, "fault"),
+            *listed(smallest.entered, "client event"),
+            *listed(choices_of(tape), "choice"),
+            f"again: {command}",
+            *([f"tape: {kept}"] if kept else []),
+            "",
+            smallest.diagram,
+        ]
+    )
+
+
+def again(seed: int) -> str:
+    """Return the command that repeats a seed."""
+    test = current_test()
+    if not test:
+        return f"Simulation(seed={seed}), or --sim-seed={seed}"
+    pinned = os.environ.get("PYTHONHASHSEED", "0")
+    return f"PYTHONHASHSEED={pinned} pytest {shlex.quote(test)} --sim-seed={seed}"
+
+
+def current_test() -> str:
+    """Return the node of the test that pytest runs now; "": none."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" (", 1)[0]
