@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actorflow.core.actors.context import Context, Piped
 from actorflow.core.futures.future import Future
@@ -82,22 +82,24 @@ class DurableContext(Context):
 
     def _start_timer(self, delay: float, period: float | None, call: Call) -> Timer:
         box: Mailbox = self._ref._box
-        row = TimerRow(
-            0, self._ref._scheduler.clock.time() + delay, period, 0, pack(call, self._ref._scheduler.payload_limit)
-        )
+        scheduler, execution = self._ref._scheduler, CURRENT.get()
+        is_within = isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over
+        unit = cast("UnitOfWork", execution) if is_within else None
+        is_once = period is None  # a periodic one goes on for ever, and so is of no conversation
+        body = unit.packed(call) if unit is not None and is_once else pack(call, scheduler.payload_limit)
+        row = TimerRow(0, scheduler.clock.time() + delay, period, 0, body)
         timer = DurableTimer(box, row)
-        execution = CURRENT.get()
-        if not (isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over):
+        if unit is None:
             box.runtime.add_timer(box, row)
             return timer
-        if execution.message is box.runtime.START:
+        if unit.message is box.runtime.START:
             known = next(
                 (held for held in box.timers.values() if held.body == row.body and held.period == period), None
             )
             if known is not None:  # it was started in an earlier life, and goes on
                 timer._row = known
                 return timer
-        execution.effects.new_timers.append(row)
+        unit.effects.new_timers.append(row)
         return timer
 
 

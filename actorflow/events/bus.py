@@ -19,12 +19,14 @@ from actorflow.core.refs.cell import ENDING
 from actorflow.core.running.children import system_actor
 from actorflow.core.system import default_system
 from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stopping
-from actorflow.events.envelope import Envelope, cause_here
+from actorflow.events.envelope import Envelope, cause_of_publication
 from actorflow.events.event import text_key
 from actorflow.events.filters import EventFilter
 from actorflow.events.receivers import CAPACITY, SECONDS, Receiver, receiver_of
 from actorflow.events.routes import Route, Routes
 from actorflow.events.subscriber import SlowWatch, Subscriber
+from actorflow.tasks.cause import cause_of_task
+from actorflow.tasks.current import CURRENT_TASK
 from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.children import Children
     from actorflow.core.system import System
+    from actorflow.tasks.cause import Cause
 
 E = TypeVar("E")
 
@@ -182,7 +185,9 @@ class EventBus:
                 execution.refuse("publish()")
             sender = execution.item[0]
             source = self._path_of(execution.receiver if sender is None else sender)
-            cause = cause_here()
+            cause = cause_of_publication(execution)
+        elif CURRENT_TASK.get() is not None:  # a job that runs where it is enqueued
+            cause = cause_of_task()
         number = next(self._ids)
         if cause is None:
             envelope = Envelope(number, source, self._time(), key, number, None, event)
@@ -200,7 +205,7 @@ class EventBus:
         else:
             self._deliver(route, envelope, sender)
 
-    def publish_for(self, source: str, cause: Envelope | None, event: object, key: str | None, delay: float) -> None:
+    def publish_for(self, source: str, cause: Cause | None, event: object, key: str | None, delay: float) -> None:
         """Deliver an event that a service in a child process has published."""
         number = next(self._ids)
         correlation, causation = (number, None) if cause is None else (cause.correlation, cause.id)

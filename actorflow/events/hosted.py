@@ -10,10 +10,10 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Terminated
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.events.bus import EventBus, bus_of, check_delay
-from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.event import EventType, text_key
 from actorflow.process.hosts.link.node import ProcessNode
 from actorflow.process.hosts.link.requests import REQUESTS, Request
+from actorflow.tasks.cause import Cause, cause_here
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
@@ -33,14 +33,14 @@ class Publication(NamedTuple):
         key: its key.
         delay: seconds until it is delivered.
         source: path of the service.
-        cause: the envelope of the event that it was handling, without the event.
+        cause: the event that it was handling, or that the message came of.
     """
 
     event: Any
     key: str | None
     delay: float
     source: str
-    cause: Envelope | None
+    cause: Cause | None
 
 
 class ServiceUp(NamedTuple):
@@ -102,17 +102,8 @@ class HostedBus:
         check_delay(delay)
         execution = CURRENT.get()
         receiver = None if execution is None else execution.receiver
-        handled = handled_envelope()
-        cause = None if handled is None else without_event(handled)
         source = "" if receiver is None else receiver.path
-        self.gateway.get(timeout=0).tell(Publication(event, key, delay, source, cause))
-
-
-def without_event(envelope: Envelope) -> Envelope:
-    """Return an envelope that is a cause only: its event need not cross again."""
-    return Envelope(
-        envelope.id, envelope.source, envelope.time, envelope.key, envelope.correlation, envelope.causation, None
-    )
+        self.gateway.get(timeout=0).tell(Publication(event, key, delay, source, cause_here()))
 
 
 def hosted_bus(scheduler: Scheduler) -> HostedBus:

@@ -12,6 +12,7 @@ from actorflow.queues import ledger
 from actorflow.queues.job import number_of
 from actorflow.queues.ledger import limits
 from actorflow.store.codec import encode, too_big
+from actorflow.tasks.cause import Cause, cause_here
 from actorflow.tasks.options import PLAIN, JobOptions
 from actorflow.tasks.task import TASKS, AnyTask
 
@@ -27,6 +28,12 @@ class Packed:
     task: str
     options: JobOptions
     payload: bytes
+    cause: Cause | None = None
+
+    @property
+    def header(self) -> bytes | None:
+        """The stored options of a job that was given none: its cause, if it has one."""
+        return None if self.cause is None else json.dumps({"cause": self.cause}).encode()
 
 
 def pack(local: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
@@ -49,7 +56,7 @@ def pack(local: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[st
     payload = encode_call(task, args, kwargs)
     if len(payload) > local.payload_limit:
         raise too_big(f"the arguments of {task.name}", len(payload), local.payload_limit)
-    return Packed(task.name, task.job_options, payload)
+    return Packed(task.name, task.job_options, payload, cause_here())
 
 
 def encode_call(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -112,6 +119,8 @@ def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
     if options.retry is not None:
         stored["retry"] = options.retry.to_list()
         stored["within"] = options.retry.within
+    if packed.cause is not None:
+        stored["cause"] = packed.cause
     return {
         "queue": queue,
         "task": packed.task,
@@ -170,7 +179,14 @@ CALL: Final = "tuple of a task and its arguments"
 
 def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) -> int:
     """Add a job without options, which is ready at once."""
-    row = {"queue": queue, "task": packed.task, "priority": 0, "args": packed.payload, "created": now}
+    row = {
+        "queue": queue,
+        "task": packed.task,
+        "priority": 0,
+        "args": packed.payload,
+        "options": packed.header,
+        "created": now,
+    }
     return transaction.insert("jobs.put_plain", row)
 
 
@@ -178,7 +194,7 @@ def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: fl
     """Add jobs of one task with the same options; return their ids."""
     first, payloads = packed[0], [one.payload for one in packed]
     if first.options is PLAIN:
-        row = {"queue": queue, "task": first.task, "priority": 0, "created": now}
+        row = {"queue": queue, "task": first.task, "priority": 0, "options": first.header, "created": now}
         return ledger.number(transaction, "jobs.put_numbered", row, payloads)
     if first.options.unique is not None or first.options.after:
         return [put(transaction, queue, one, now, news) for one in packed]

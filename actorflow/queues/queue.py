@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
@@ -240,7 +241,7 @@ class Queue:
             DefinitionError: the expression, the zone or the arguments make no sense.
         """
         check_each("cron(args=)", [args], "tuple of arguments")
-        packed = pack(self._local, task, tuple(args), {})
+        packed = dataclasses.replace(pack(self._local, task, tuple(args), {}), cause=None)
         schedule = schedule_of(cron, packed, tz=tz, catch_up=catch_up, name=name)
         other = self._local.declared.get(schedule.name)
         if name is None and other is not None and other.packed != packed:

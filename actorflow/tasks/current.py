@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorflow.core.futures.future import Future
+    from actorflow.tasks.cause import Cause
     from actorflow.tasks.task import AnyTask
 
 
@@ -102,7 +103,7 @@ class Current:
         attempt: counts from 1.
     """
 
-    __slots__ = ("_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
+    __slots__ = ("_cause", "_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class Current:
         is_cancelled: Callable[[], bool],
         open_transaction: Callable[[], AbstractContextManager[Any]] | None = None,
         wait_for: Callable[[int | None], None] | None = None,
+        cause: Cause | None = None,
     ) -> None:
         self.key = key
         self.attempt = attempt
@@ -119,6 +121,7 @@ class Current:
         self._is_cancelled = is_cancelled
         self._open = open_transaction
         self._wait_for = wait_for
+        self._cause = cause
 
     @property
     def cancelled(self) -> bool:

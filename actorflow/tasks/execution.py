@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.future import PoolFuture
     from actorflow.store.open_transaction import OpenTransaction
     from actorflow.store.transaction import Transaction
+    from actorflow.tasks.cause import Cause
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.site import TaskSite
     from actorflow.tasks.task import AnyTask
@@ -77,12 +78,18 @@ class Owner(Protocol):
         tries: the attempts so far that count for the task's retry.
         spent: seconds from the begin of the first try to that of this one.
         may_write: a plain task may open a transaction on the store.
+        cause: of what the task publishes.
     """
 
     attempt: int
     tries: int
     spent: float
     may_write: bool
+
+    @property
+    def cause(self) -> Cause:
+        """The event that it came of; without one, the job or the run itself."""
+        ...
 
     @property
     def key(self) -> str:
@@ -192,6 +199,7 @@ class Attempt(Generic[O]):
             self.is_cancelled,
             self.transaction if may_write else None,
             self.wait_for,
+            owner.cause,
         )
 
     def current_of(self, _i: int, /) -> Current:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError
 from actorflow.queues.retention import JOBS, taking_over
 from actorflow.store.codec import check_size
+from actorflow.tasks.cause import cause_here
 from actorflow.tasks.current import watch_threads
 from actorflow.tasks.options import check_text
 from actorflow.text import text_of
@@ -119,6 +121,7 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         slot=workflow.slot_of(options.key),
         limit=workflow.limit,
         deadline=None if options.deadline is None else node.now() + options.deadline,
+        cause=None if (cause := cause_here()) is None else json.dumps(cause),
     )
     signal, run = options.signal, StoredRun[Any](node, new.name)
     execution = handler_of(node.store)

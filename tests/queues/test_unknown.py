@@ -73,7 +73,7 @@ def test_names_by_the_thousand_are_not_all_looked_at(shop, monkeypatch):
 
     def put(transaction):
         for n in range(10):
-            row = {"queue": "q", "task": f"a.{n}", "priority": 0, "args": b"[[],{}]", "created": 0.0}
+            row = {"queue": "q", "task": f"a.{n}", "priority": 0, "options": None, "args": b"[[],{}]", "created": 0.0}
             transaction.insert("jobs.put_plain", row)
 
     shop.store.write(put)

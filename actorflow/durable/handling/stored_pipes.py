@@ -9,7 +9,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
 from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.rows.answers import AnswerAddress, PipedAnswer
-from actorflow.durable.rows.payload import pack, read_failure
+from actorflow.durable.rows.payload import read_failure
 from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import AskTimeout, DefinitionError
 from actorflow.store.error_json import write_error
@@ -43,7 +43,7 @@ def body_of_timeout(unit: UnitOfWork, answer: PipedAnswer, timeout: float) -> by
     """Return the message of the timer that ends the wait for an answer: an error that waits for no timer itself."""
     error = write_error(AskTimeout(f"no answer came in {timeout:g} s"))
     late = PipedAnswer(answer.name, answer.failed, None, answer.token, error)
-    return pack(late, unit.scheduler.payload_limit)
+    return unit.packed(late)
 
 
 @handles(PipedAnswer)

@@ -144,7 +144,7 @@ class UnitOfWork(Execution):
     def packed(self, message: Any) -> bytes:
         """Return a message as it is stored, with the event that is its cause, if there is one."""
         body, cause = pack(message, self.scheduler.payload_limit), self.item[1]
-        return with_cause(body, cause.correlation, cause.id) if type(cause) is Caused else body
+        return with_cause(body, cause) if type(cause) is Caused else body
 
     def send(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None, outer: Execution) -> None:
         """Send in the actor's name, and hold nothing."""

@@ -109,7 +109,8 @@ class OpenAsks:
         def work(transaction: Transaction) -> None:
             row = transaction.one("actors.promised", {"id": number})
             if row is not None:
-                letters[:] = ledger.put_answer(transaction, runtime, runtime.node, number, row[0], value, error)
+                answer = value, error, row[1]
+                letters[:] = ledger.put_answer(transaction, runtime, runtime.node, number, row[0], *answer)
 
         try:
             runtime.store.write(work)

@@ -29,12 +29,13 @@ from actorflow.durable.remote import (
 )
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.answers import RUN
-from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.payload import Caused, pack, with_cause
 from actorflow.durable.rows.records import Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import encode
 from actorflow.store.commit_batch import batch_of
+from actorflow.tasks.cause import Cause, cause_here
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
@@ -139,7 +140,7 @@ class DurableRuntime(ledger.LedgerContext):
         Returns:
             False if a message of that id came in the last week: then nothing is done.
         """
-        letter = self._letter(ref, message, future, sender)
+        letter = self._letter(ref, message, future, sender, cause_here())
         box = self.boxes.get(ref._key)
         if future is not None and box is not None and box.aside is not None:
             raise box.aside
@@ -190,10 +191,15 @@ class DurableRuntime(ledger.LedgerContext):
         return overflow
 
     def _letter(
-        self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+        self,
+        ref: DurableRef,
+        message: Any,
+        future: Future[Any] | None,
+        sender: ActorRef[Any] | None,
+        cause: Cause | None,
     ) -> Letter:
         asker = self.node if future is not None else None
-        body = pack(message, self.scheduler.payload_limit)
+        body = with_cause(pack(message, self.scheduler.payload_limit), cause)
         return Letter(ref._key, body, encode(sender) if sender is not None else None, asker, future)
 
     def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> bool:
@@ -219,11 +225,14 @@ class DurableRuntime(ledger.LedgerContext):
 
         Nobody can wait for room here, so a full mailbox that would block takes it all the same.
         """
+        cause = cause_here()
+        if type(message) is Caused:  # of a child process
+            cause, message = Cause(message.correlation, message.id), message.message
 
         def put() -> None:
             try:
                 box = self.boxes.get(ref._key)
-                letter = self._letter(ref, message, future, sender)
+                letter = self._letter(ref, message, future, sender, cause)
                 try:
                     self._commit(box, letter, self.capacity(ref._key))
                 except MailboxFull:
@@ -234,8 +243,8 @@ class DurableRuntime(ledger.LedgerContext):
                 if future is not None:
                     future._settle(None, error)
                 else:
-                    events, cause = self.scheduler.events, error
-                    self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, cause))
+                    events, reason = self.scheduler.events, error
+                    self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, reason))
 
         self.batch.do(put)
 

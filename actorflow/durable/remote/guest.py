@@ -31,6 +31,7 @@ from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
 from actorflow.durable.remote.remote_ref import DurableRemoteRef
 from actorflow.durable.rows.answers import TimerRows
+from actorflow.durable.rows.payload import Caused
 from actorflow.durable.rows.records import MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state
 from actorflow.process.hosts.child.guest_ref import GuestRef
@@ -332,6 +333,8 @@ def run_handle(ref: DurableGuestRef, handle: HandleRequest) -> Any:
     unit = GuestUnit(box, message, entry=entry, timer=handle.timer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     unit.number = handle.number
     unit.sender = handle.sender
+    if handle.cause is not None:
+        unit.item = (None, Caused(message, *handle.cause), None, None)  # type: ignore[assignment]
     return unit.perform(partial(run_message, ref, message))
 
 

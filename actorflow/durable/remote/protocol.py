@@ -27,10 +27,11 @@ class HandleRequest:
 
     Attributes:
         message: the message; None to run `on_start`, or if it is in the guest's process, and there known as `own`.
+        cause: the event because of which the message was sent, by correlation and id; None: there is none.
         entry: the row, and whether it has a caller; None for a timer's message, or one without a row.
     """
 
-    __slots__ = ("entry", "load", "message", "number", "own", "sender", "timer")
+    __slots__ = ("cause", "entry", "load", "message", "number", "own", "sender", "timer")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class HandleRequest:
         entry: tuple[int, bool] | None = None,
         sender: ActorRef[Any] | None = None,
         timer: TimerRow | None = None,
+        cause: tuple[str, str] | None = None,
     ) -> None:
         self.number = number
         self.message = message
@@ -50,6 +52,7 @@ class HandleRequest:
         self.entry = entry
         self.sender = sender
         self.timer = timer
+        self.cause = cause
 
     def __repr__(self) -> str:
         return repr(self.message)

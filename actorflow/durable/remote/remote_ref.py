@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES, Gone, gone_ref, ref_here
 from actorflow.durable.address import ELSEWHERE, DurableBase, key_of, runtime_at
+from actorflow.durable.rows.payload import Caused
 from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
+from actorflow.tasks.cause import cause_here
 
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
@@ -44,7 +46,9 @@ class DurableRemoteRef(DurableBase, RemoteRef):
             self._send_by_name("request", message, future=future)
 
     def _send_by_name(self, how: str, message: Any, **options: Future[Any]) -> None:
-        elsewhere = self._home
+        elsewhere, cause = self._home, cause_here()
+        if cause is not None and cause.id is not None:
+            message = Caused(message, cause.correlation, cause.id)
         address = (self._key, self.actor_class)
         getattr(elsewhere.way(self), how)(
             elsewhere.node, "durable send", *address, message, sender_of_this(), **options

@@ -14,6 +14,7 @@ from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage
 from actorflow.durable.handling.unit_of_work import Behalf
 from actorflow.durable.remote.protocol import FAILED, HandleRequest
+from actorflow.durable.rows.payload import Caused
 from actorflow.durable.rows.records import Letter, TimerRow
 from actorflow.errors import ActorDeadError, HostDied
 from actorflow.process.hosts.link.news import GuestEnded
@@ -61,6 +62,8 @@ class HostedUnit(StoredUnit):
         self.round_trip = round_trip = RoundTrip(ref, link, box.must_load)
         effects = self.effects
         handle = HandleRequest(self.number, message, load=box.what_is_stored(), sender=self.sender, timer=effects.timer)
+        if type(caused := self.item[1]) is Caused:
+            handle.cause = caused.correlation, caused.id
         if effects.entry is not None:
             handle.entry = effects.entry.id, effects.entry.asker is not None
         if type(message) is GuestMessage:

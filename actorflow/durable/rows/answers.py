@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MARK: Final = "@"  # in front of an address; ids of nodes begin otherwise
 RUN: Final = "run:"  # how the mailbox of a run begins: no actor's does, as those are paths
 PACKED: Final = b'["answer"'  # how a `PipedAnswer` begins that is packed
+CAUSED: Final = b'["caused"'  # how a message begins that has a cause
 
 
 class AnswerAddress(NamedTuple):
@@ -139,18 +140,24 @@ class TimerRows(dict[int, "TimerRow"]):
 
 def without_token(body: bytes) -> bytes:
     """Return a message that waits for no timer: a dead letter whose timer has ended with it, for a later retry."""
-    if not body.startswith(PACKED):
+    if not body.startswith((PACKED, CAUSED)):
         return body
-    kind, rest, *answer = json.loads(body)
-    return json.dumps([kind, [*rest[:2], None], *answer], separators=(",", ":")).encode()
+    message = json.loads(body)
+    answer = message if body.startswith(PACKED) else message[3]
+    if answer[0] != "answer":
+        return body
+    answer[1][2] = None
+    return json.dumps(message, separators=(",", ":")).encode()
 
 
 def token_of(body: bytes) -> str | None:
     """Return the token of the answer whose wait a timer ends, by the timer's message; None if it ends none."""
-    if not body.startswith(PACKED):
+    if not body.startswith((PACKED, CAUSED)):
         return None
     try:
-        token = json.loads(body)[2]
-    except (ValueError, LookupError):  # damaged: the answer is taken for one that came too late
+        message = json.loads(body)
+        answer = message if body.startswith(PACKED) else message[3]
+        token = answer[2] if answer[0] == "answer" else None
+    except (ValueError, LookupError, TypeError):  # damaged: the answer is taken for one that came too late
         return None
     return token if isinstance(token, str) else None

@@ -223,7 +223,7 @@ def save(
     for number, value, error in unit.answers:
         row = transaction.one("actors.promised", {"id": number})
         if row is not None:
-            unit.replies += put_answer(transaction, context, unit.owner, number, row[0], value, error)
+            unit.replies += put_answer(transaction, context, unit.owner, number, row[0], value, error, row[1])
     for timer in unit.new_timers:
         values = {"actor": unit.name, "due": timer.due, "period": timer.period, "body": timer.body}
         added = transaction.one("actors.add_timer", values)
@@ -263,7 +263,8 @@ def _end_entry(transaction: Transaction, context: LedgerContext, unit: Effects, 
         if unit.ending == "dead":
             body = without_token(entry.body) if unit.dropped_timers else entry.body
             _add_dead(transaction, context.now(), unit.name, entry.sender, body, unit.error, entry)
-        unit.replies += put_answer(transaction, context, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
+        answer = unit.answer, unit.error, entry.body
+        unit.replies += put_answer(transaction, context, unit.owner, entry.id, entry.asker, *answer)
 
 
 def put_answer(
@@ -274,8 +275,19 @@ def put_answer(
     asker: str | None,
     value: bytes | None,
     error: bytes | None,
+    asked: bytes = b"",
 ) -> list[Letter]:
     """Put an answer into the store, for another node or into a mailbox; a caller on this node hears after the commit.
+
+    Args:
+        transaction: to write in.
+        context: of the ledger.
+        here: this node.
+        number: of the message that is answered.
+        asker: of it.
+        value: the answer, or None.
+        error: or this.
+        asked: the body of the message: the answer has its cause.
 
     Returns:
         the message that the answer is, to be announced after the commit; none if it is for a node. A bounded mailbox
@@ -285,7 +297,7 @@ def put_answer(
         return []
     address = AnswerAddress.of(asker)
     if address is not None:
-        letter = Letter(address.receiver, pack_answer(address, value, error))
+        letter = Letter(address.receiver, pack_answer(address, value, error, asked))
         put_letter = put_to_run if address.receiver.startswith(RUN) else put
         put_letter(transaction, context, letter)
         return [letter]

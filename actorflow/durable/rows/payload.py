@@ -11,11 +11,12 @@ import msgspec
 
 from actorflow.core.actors.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages.messages import Call, Sent
-from actorflow.durable.rows.answers import RUN, AnswerAddress, PipedAnswer, StepEnded
+from actorflow.durable.rows.answers import CAUSED, RUN, AnswerAddress, PipedAnswer, StepEnded
 from actorflow.errors import ActorflowError, PayloadError
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import READERS, check_size, decode, decode_json, encode_json, from_plain, to_plain
 from actorflow.store.error_json import read_error
+from actorflow.tasks.cause import Cause, CausedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +42,12 @@ def raw(data: bytes | None) -> msgspec.Raw | None:
     return None if data is None else msgspec.Raw(data)
 
 
-def pack_answer(address: AnswerAddress, value: bytes | None, error: bytes | None) -> bytes:
-    """Return the body of a row with an answer, whose value or error is JSON already."""
+def pack_answer(address: AnswerAddress, value: bytes | None, error: bytes | None, asked: bytes) -> bytes:
+    """Return the body of a row with an answer, whose value or error is JSON already; `asked` is that of the ask."""
     if address.receiver.startswith(RUN):
         return pack_end(StepEnded(address.rest, value, error))
-    return encode_json(["answer", address.rest, raw(value), raw(error)])
+    body = encode_json(["answer", address.rest, raw(value), raw(error)])
+    return with_cause(body, Cause(*msgspec.json.decode(asked)[1:3]) if asked.startswith(CAUSED) else None)
 
 
 def pack_end(end: StepEnded) -> bytes:
@@ -96,7 +98,7 @@ def pack(message: Any, limit: int) -> bytes:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Caused:
+class Caused(CausedMessage):
     """A message that was sent in the handler of an event, or because of such a message.
 
     Attributes:
@@ -110,9 +112,9 @@ class Caused:
     id: str
 
 
-def with_cause(body: bytes, correlation: str, id: str) -> bytes:
-    """Return the body of a message with its cause."""
-    return encode_json(["caused", correlation, id, msgspec.Raw(body)])
+def with_cause(body: bytes, cause: CausedMessage | Cause | None) -> bytes:
+    """Return the body of a message with its cause, if it has one."""
+    return body if cause is None else encode_json(["caused", cause.correlation, cause.id, msgspec.Raw(body)])
 
 
 def plain_args(args: tuple[Any, ...]) -> list[Any]:

@@ -257,8 +257,7 @@ class EventChain(ServiceUnit):
 
     def packed(self, message: Any) -> bytes:
         """Return a message as it is stored, with the event that is handled as its cause."""
-        body, envelope = pack(message, self.scheduler.payload_limit), self.item[1]
-        return with_cause(body, envelope.correlation, envelope.id)
+        return with_cause(pack(message, self.scheduler.payload_limit), self.item[1])
 
     def also(
         self,

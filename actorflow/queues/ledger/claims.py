@@ -99,17 +99,32 @@ def unknown(transaction: Transaction, queue: str, counts: Callable[[str], bool])
 
 
 def put_running(
-    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float
+    transaction: Transaction,
+    queue: str,
+    owner: str,
+    task: str,
+    args: bytes,
+    options: bytes | None,
+    now: float,
+    lease: float,
 ) -> Claimed | None:
     """Add a job that this node has at once; None if others go first, or limits hold: then nothing is added.
 
     One statement in place of three, for a job that finds a free worker and nothing that waits.
     """
-    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease}
+    values = {
+        "queue": queue,
+        "owner": owner,
+        "task": task,
+        "args": args,
+        "options": options,
+        "now": now,
+        "lease": lease,
+    }
     id_ = transaction.insert("jobs.put_running", values)
     if not id_:
         return None
-    return Claimed(id_, task, args, None, 1, 0, 1, 0, None, at_most_once=False, created=now, due=None)
+    return Claimed(id_, task, args, options, 1, 0, 1, 0, None, at_most_once=False, created=now, due=None)
 
 
 def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease: float) -> Claimed | None:

@@ -11,6 +11,7 @@ from actorflow.queues.calls import text_of_call
 from actorflow.queues.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
 from actorflow.store.classes import UnknownClass
 from actorflow.store.error_json import LONGEST_TEXT, write_error
+from actorflow.tasks.cause import Cause
 from actorflow.tasks.execution import Attempt
 from actorflow.tasks.retry import ONCE
 from actorflow.tasks.running import NotBegun
@@ -42,6 +43,7 @@ class JobOwner:
     is_late = False
     _is_timed = False  # its retry has a limit of time
     _stored: dict[str, Any] | None = None  # its options
+    _cause: Cause | None = None
 
     def __init__(self, job: Claimed, local: LocalQueue) -> None:
         self.job = job
@@ -71,6 +73,8 @@ class JobOwner:
                 timeout = options.get("timeout", timeout)
                 timeout = None if timeout is None else float(timeout)
                 self.keep = float(options.get("keep", DAY))
+                if "cause" in options:
+                    self._cause = Cause(*options["cause"])
                 numbers = options.get("retry")
                 if numbers is not None:
                     retry = retry.with_numbers(numbers, options.get("within"))
@@ -86,6 +90,11 @@ class JobOwner:
         return timeout, retry
 
     # --- for the attempt ----------------------------------------------------------------------------------------------
+
+    @property
+    def cause(self) -> Cause:
+        """The event that it came of; without one, the job itself."""
+        return self._cause or Cause(self.key, None)
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of the task.

@@ -45,7 +45,8 @@ class JobStore:
                 return put_plain(transaction, name, packed, now), []
             job = None
             if only is None or packed.task in only:
-                job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until)
+                args, header = packed.payload, packed.header
+                job = ledger.put_running(transaction, name, owner, packed.task, args, header, now, until)
             if job is not None:
                 return job.id, [job]
             id_, news = put_plain(transaction, name, packed, now), ledger.News()

@@ -73,7 +73,7 @@ delete from actorflow.mail where id in (select json_array_elements_text(:ids::js
 update actorflow.mail set stage = 1, started = 0 where id = :id and stage = 0;
 
 -- name: promised
-delete from actorflow.mail where id = :id and stage = 1 returning asker;
+delete from actorflow.mail where id = :id and stage = 1 returning asker, body;
 
 -- name: unstart
 update actorflow.mail set started = 0 where id = :id and started = 1;

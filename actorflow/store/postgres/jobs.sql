@@ -43,12 +43,12 @@ values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_mos
 returning id;
 
 -- name: put_plain
-insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created)
+insert into actorflow.job (queue, task, stage, priority, args, options, created) values (:queue, :task, 0, :priority, :args, :options, :created)
 returning id;
 
 -- name: put_running
-insert into actorflow.job (queue, task, stage, status, priority, args, created, owner, epoch, attempt, started, lease)
-select :queue, :task, 4, 'running', 0, :args::bytea, :now::double precision, :owner, 1, 1, :now::double precision, :lease::double precision
+insert into actorflow.job (queue, task, stage, status, priority, args, options, created, owner, epoch, attempt, started, lease)
+select :queue, :task, 4, 'running', 0, :args::bytea, :options::bytea, :now::double precision, :owner, 1, 1, :now::double precision, :lease::double precision
 from actorflow.queue as limits
 where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
     and not exists (select 1 from actorflow.job where queue = :queue and stage = 0)
@@ -57,8 +57,8 @@ for update of limits -- as `queue`
 returning id;
 
 -- name: put_numbered
-insert into actorflow.job (id, queue, task, stage, priority, args, created)
-select job.id::bigint, :queue, :task, 0, :priority::bigint, convert_to(job.args, 'UTF8'), :created::double precision
+insert into actorflow.job (id, queue, task, stage, priority, args, options, created)
+select job.id::bigint, :queue, :task, 0, :priority::bigint, convert_to(job.args, 'UTF8'), :options::bytea, :created::double precision
 from rows from (json_array_elements_text(:ids::json), json_array_elements_text(:payloads::json)) as job (id, args);
 
 -- name: put_whole

@@ -71,7 +71,7 @@ delete from af_mail where id in (select value from json_each(:ids));
 update af_mail set stage = 1, started = 0 where id = :id and stage = 0;
 
 -- name: promised
-delete from af_mail where id = :id and stage = 1 returning asker;
+delete from af_mail where id = :id and stage = 1 returning asker, body;
 
 -- name: unstart
 update af_mail set started = 0 where id = :id and started = 1;

@@ -42,19 +42,19 @@ values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_mos
 returning id;
 
 -- name: put_plain
-insert into af_job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+insert into af_job (queue, task, stage, priority, args, options, created) values (:queue, :task, 0, :priority, :args, :options, :created);
 
 -- name: put_running
-insert into af_job (queue, task, stage, status, priority, args, created, owner, epoch, attempt, started, lease)
-select :queue, :task, 4, 'running', 0, :args, :now, :owner, 1, 1, :now, :lease
+insert into af_job (queue, task, stage, status, priority, args, options, created, owner, epoch, attempt, started, lease)
+select :queue, :task, 4, 'running', 0, :args, :options, :now, :owner, 1, 1, :now, :lease
 from af_queue as limits
 where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
     and not exists (select 1 from af_job where queue = :queue and stage = 0)
     and not exists (select 1 from af_job where queue = :queue and stage = 1 and due <= :now);
 
 -- name: put_numbered
-insert into af_job (id, queue, task, stage, priority, args, created)
-select json_extract(:ids, '$[0]') + key, :queue, :task, 0, :priority, cast(value as blob), :created from json_each(:payloads);
+insert into af_job (id, queue, task, stage, priority, args, options, created)
+select json_extract(:ids, '$[0]') + key, :queue, :task, 0, :priority, cast(value as blob), :options, :created from json_each(:payloads);
 
 -- name: put_whole
 insert into af_job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)

@@ -1,16 +1,16 @@
 -- name: add
 insert into af_run (
     name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
-    input, created, started, turn, seed, slot, wake
+    input, created, started, turn, seed, slot, wake, cause
 ) values (
     :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
-    :owner, :epoch, :input, :created, :started, :turn, :seed, :slot, :wake
+    :owner, :epoch, :input, :created, :started, :turn, :seed, :slot, :wake, :cause
 ) on conflict (name) do nothing returning id;
 
 -- name: get
 select
     id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
-    output, error, reason, created, started, ended, on_close, turn, seed, slot
+    output, error, reason, created, started, ended, on_close, turn, seed, slot, cause
 from af_run where name = :name;
 
 -- name: ready
@@ -22,7 +22,7 @@ update af_run set
     state = 2, status = case when status = 'compensating' then status else 'running' end, owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 where id in (select id from af_run where state = 0 and workflow = :workflow order by priority, id limit :limit)
 returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed,
-    case when slotted = 1 then slot end;
+    case when slotted = 1 then slot end, cause;
 
 -- name: wake_due
 update af_run set state = 0, wake = null
@@ -45,7 +45,7 @@ select 1 from af_run where owner = :owner limit 1;
 
 -- name: of_owner
 select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started,
-    turn, seed, case when slotted = 1 then slot end
+    turn, seed, case when slotted = 1 then slot end, cause
 from af_run where owner = :owner order by id;
 
 -- name: is_owned

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.actors.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages.messages import Call, Stop
 from actorflow.durable.rows.answers import AnswerAddress
-from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.payload import pack, with_cause
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import AskTimeout, DefinitionError
 from actorflow.store.error_json import write_error
@@ -40,8 +40,8 @@ class TellStep(BodyStep):
 
     is_send = True
 
-    def __init__(self, body: Body, identity: Identity, start: int, letter: Letter) -> None:
-        super().__init__(body, identity, start, digest_of(letter))
+    def __init__(self, body: Body, identity: Identity, start: int, letter: Letter, digest: bytes) -> None:
+        super().__init__(body, identity, start, digest)
         self.letter = letter
 
     def sent_record(self) -> RunRecord:
@@ -59,8 +59,8 @@ class AskStep(TimedStep):
 
     __slots__ = ("is_ended", "letter", "was_sent")
 
-    def __init__(self, body: Body, identity: Identity, start: int, letter: Letter) -> None:
-        super().__init__(body, identity, start, digest_of(letter), None)
+    def __init__(self, body: Body, identity: Identity, start: int, letter: Letter, digest: bytes) -> None:
+        super().__init__(body, identity, start, digest, None)
         self.letter = letter
         self.was_sent = self.is_ended = False
 
@@ -190,14 +190,15 @@ class Sends:
                 "a task send it, as a step, or make the actor durable"
             )
         durable: DurableRef = ref  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-        letter = Letter(durable._key, pack(message, body.node.site.payload_limit))
+        plain = pack(message, body.node.site.payload_limit)
+        letter, digest = Letter(durable._key, with_cause(plain, body.run.event)), digest_of(plain)
         how = "tell" if future is None else "ask"
         identity, start = (current_branch() or body.trunk).next(f"{how} {durable._key}.{name_of(message)}")
         if future is None:
-            self._begin_tell(TellStep(body, identity, start, letter))
+            self._begin_tell(TellStep(body, identity, start, letter, digest))
             return
         letter.asker = AnswerAddress(body.run.address, [body.run.turn, *identity]).text
-        step = AskStep(body, identity, start, letter)
+        step = AskStep(body, identity, start, letter, digest)
         step.was_sent = self.sent(step) is not None
         step.future = as_ask(future, step)
         self.unlaunched += not step.was_sent
@@ -264,9 +265,9 @@ def as_ask(future: Future[Any], step: AskStep) -> Future[Any]:
     return future
 
 
-def digest_of(letter: Letter) -> bytes:
-    """Return the hash of a message, by which a replay is compared."""
-    return hashlib.blake2b(letter.body, digest_size=16).digest()
+def digest_of(plain: bytes) -> bytes:
+    """Return the hash of a message, by which a replay is compared; its cause does not count."""
+    return hashlib.blake2b(plain, digest_size=16).digest()
 
 
 def name_of(message: Any) -> str:

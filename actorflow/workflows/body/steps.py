@@ -12,6 +12,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import JobCancelled, RunCancelled, StepFailed, StepTimeout, Stopping, TaskTimeout
 from actorflow.store.codec import check_size, encode, encode_call
 from actorflow.store.error_json import read_error, write_error
+from actorflow.tasks.cause import Cause
 from actorflow.tasks.current import CURRENT_TASK, find_current
 from actorflow.tasks.execution import Attempt
 from actorflow.tasks.options import NAMES, PLAIN, check_for_step
@@ -168,6 +169,12 @@ class TaskStep(BodyStep):
     def key(self) -> str:
         """The idempotency key."""
         return key_of(self)
+
+    @property
+    def cause(self) -> Cause:
+        """The event that its run came of; without one, the run."""
+        run = self.body.run
+        return run.event or Cause(f"run/{run.name}", None)
 
     def __str__(self) -> str:
         """Return how the log names it."""

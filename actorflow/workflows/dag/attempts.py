@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.refs.timers import Timer
     from actorflow.store.transaction import Transaction
+    from actorflow.tasks.cause import Cause
     from actorflow.tasks.retry import Retry
     from actorflow.workflows.dag.runtime import DagRuntime
 
@@ -43,6 +44,11 @@ class StepOwner:
         self.spent = 0.0 if tries is None else runtime.progress.now() - tries[0].started
         self.ending: Ending | None = None
         self.ended_by = 0
+
+    @property
+    def cause(self) -> Cause:
+        """The event that its run came of; without one, the run."""
+        return self.runtime.cause
 
     def __str__(self) -> str:
         """Return how the log names it."""
@@ -99,7 +105,7 @@ class StepAttempt(Attempt[StepOwner]):
 def current_of(runtime: DagRuntime, i: int) -> Current:
     """Return the view that a task without an attempt of its own has of itself, as `af.current()`."""
     owner = StepOwner(runtime, i)
-    return Current(owner.key, owner.attempt, owner.report, lambda: runtime.progress.is_cancelled(i))
+    return Current(owner.key, owner.attempt, owner.report, lambda: runtime.progress.is_cancelled(i), cause=owner.cause)
 
 
 def retry_of(task: Any) -> Retry:

@@ -57,7 +57,7 @@ class DagBody(Body):
         self.progress.left_behind = self.wake
         self.looks = DagLooks(run.name, self.progress, scheduler.clock)
         self.looks.be_heard(self._publish)
-        self.runtime = DagRuntime(run.scope, self.progress, node.site, scheduler, self.wake, self)
+        self.runtime = DagRuntime(run.scope, self.progress, node.site, scheduler, self.wake, self, run.event)
         self.runner: ActorRef[Any] | None = None
 
     def begin_nodes(self, context: Context) -> None:

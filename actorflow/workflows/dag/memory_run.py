@@ -12,6 +12,7 @@ from actorflow.core.actors.child import child
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, RunCancelled
+from actorflow.tasks.cause import cause_here
 from actorflow.tasks.options import check_timeout
 from actorflow.workflows.dag.journal import NOTHING_PAST, PastRun
 from actorflow.workflows.dag.looks import DagLooks, error_of
@@ -54,7 +55,7 @@ class MemoryRun(Run[Results]):
         progress = DagProgress(dag.plan(), scheduler.clock, dag.workers or WORKERS)
         self.looks = DagLooks(id, progress, scheduler.clock)
         self.ended: float | None = None
-        self._runtime = DagRuntime(id, progress, system.step_site, scheduler, self.settle, journal)
+        self._runtime = DagRuntime(id, progress, system.step_site, scheduler, self.settle, journal, cause_here())
         self._over: Future[Any] = Future()
         self._system = system
         if RunEvent in scheduler.events.listeners:  # somebody listens to all runs

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.log import logger
 from actorflow.errors import PayloadError, RunCancelled, Stopping, Unload, is_a
+from actorflow.tasks.cause import Cause
 from actorflow.tasks.current import CURRENT_TASK
 from actorflow.workflows.dag.attempts import StepAttempt, StepOwner, current_of, retry_of
 from actorflow.workflows.dag.expansion import AGAIN, expansion_of
@@ -41,6 +42,7 @@ class DagRuntime:
         site: the means to run tasks.
         settle: gives the result to those who wait.
         journal: keeps the ends of nodes; None of a run in memory.
+        cause: of what the tasks publish.
         attempts: of the nodes that have one, by node.
         at: the workers at plain calls, by node.
         runner: the actor that times and cancels attempts.
@@ -56,8 +58,10 @@ class DagRuntime:
         scheduler: Scheduler,
         settle: Callable[[], None],
         journal: Journal | None = None,
+        cause: Cause | None = None,
     ) -> None:
         self.id = id
+        self.cause = cause or Cause(f"run/{id}", None)
         self.progress = progress
         self.site = site
         self.scheduler = scheduler

@@ -167,6 +167,7 @@ class ChildMember(RunMember):
             deadline=deadline,
             slot=step.workflow.slot_of(options.key),
             limit=step.workflow.limit,
+            cause=self.body.run.cause,
         )
 
     def committed(self) -> None:

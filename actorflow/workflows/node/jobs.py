@@ -30,7 +30,7 @@ class JobMember(RunMember):
         self.step = step
         self.record = record
         self.news = jobs.News()
-        self.packed = Packed(step.task.name, step.task.job_options, step.given)
+        self.packed = Packed(step.task.name, step.task.job_options, step.given, step.body.run.event)
 
     def write(self, transaction: Transaction) -> None:
         """Enqueue the job, and write the record, which has its number.

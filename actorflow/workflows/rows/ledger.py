@@ -36,6 +36,7 @@ class NewRun:
     Attributes:
         slot: the key of which it needs a slot; None: its workflow has no limit.
         limit: of its workflow.
+        cause: the event because of which it is started, as it is stored; None: there is none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class NewRun:
     seed: str | None = None
     turn: int = 0
     started: float | None = None
+    cause: str | None = None
 
 
 def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) -> ClaimedRun | None:
@@ -81,6 +83,7 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
             "started": new.started or (now if is_owned else None),
             "turn": new.turn,
             "seed": new.seed,
+            "cause": new.cause,
             "slot": new.slot,
             "wake": new.deadline if new.slot is not None else None,
         },
@@ -106,6 +109,8 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
         new.started or now,
         new.turn,
         new.seed,
+        None,
+        new.cause,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -9,6 +10,7 @@ from actorflow.durable.rows.answers import RUN
 from actorflow.errors import NonDeterministic
 from actorflow.store.commit_batch import MemberRefused
 from actorflow.store.error_json import read_error
+from actorflow.tasks.cause import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,6 +104,7 @@ class RunRow(NamedTuple):
     turn: int
     seed: str | None
     slot: str | None
+    cause: str | None
 
     @property
     def is_of_dag(self) -> bool:
@@ -127,6 +130,7 @@ class ClaimedRun:
         turn: how often it was continued as new.
         seed: of its random numbers; None: its name and when it was created.
         slot: the key whose slot it holds; None: its workflow has no limit.
+        cause: the event because of which it was started, as it is stored; None: there is none.
     """
 
     id: int
@@ -146,6 +150,12 @@ class ClaimedRun:
     turn: int = 0
     seed: str | None = None
     slot: str | None = None
+    cause: str | None = None
+
+    @property
+    def event(self) -> Cause | None:
+        """The event because of which it was started; None: there is none."""
+        return None if self.cause is None else Cause(*json.loads(self.cause))
 
     @property
     def address(self) -> str:

@@ -146,6 +146,7 @@ def fork_now(store: Store, row: RunRow, name: str, step: str | None) -> None:
         seed=seed,
         turn=turn,
         started=started,
+        cause=row.cause,
     )
     now, node = store.now(), store.node.id
     if not store.write(lambda tx: fork(tx, row, new, step, now, node)):
