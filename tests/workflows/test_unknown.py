@@ -9,7 +9,9 @@ import os
 import pytest
 
 import actorflow as af
+from actorflow.store.open_transaction import OpenTransaction
 from actorflow.testing import VirtualSystem
+from actorflow.workflows.node import giving_back
 from tests.outcomes.faulty import faults
 from tests.workflows.bodies import Approved
 from tests.workflows.test_kills import FLOWS, result_of
@@ -53,3 +55,35 @@ def test_a_run_ends_right_whatever_becomes_of_its_commits(some):
                 steps = [(step.branch, step.name, step.occurrence) for step in run.steps]
                 assert len(steps) == len(set(steps)) == 6, (seed, n)
     assert drawn == {"before", "at", "after"} or len(some) < SHARE
+
+
+@af.task
+def written(n: int) -> int:
+    with af.current().transaction():
+        return n + 1
+
+
+@af.workflow
+def writing(n: int) -> int:
+    return written(n)
+
+
+def test_a_run_that_could_not_be_given_back_is_looked_for_by_its_own_node(monkeypatch):
+    failed = []
+
+    def failing_once(name, real, error):
+        def act(*args, **more):
+            if name not in failed:
+                failed.append(name)
+                raise error
+            return real(*args, **more)
+
+        return act
+
+    with VirtualSystem() as system:
+        in_doubt = af.OutcomeUnknown("the server has gone in a commit")
+        monkeypatch.setattr(OpenTransaction, "commit", failing_once("commit", OpenTransaction.commit, in_doubt))
+        gone = af.StoreError("the server has gone")
+        monkeypatch.setattr(giving_back.ledger, "let_go", failing_once("let go", giving_back.ledger.let_go, gone))
+        assert system.start(writing, 1).result(timeout=100) == 2
+    assert failed == ["commit", "let go"]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from actorflow.workflows.node.run_node import RunNode
 
 
-def give_back(node: RunNode, body: Body) -> None:
-    """Let other nodes have a run that is unloaded, and tell if it is paused, parked or stuck."""
+def give_back(node: RunNode, body: Body) -> bool:
+    """Let others have a run that is unloaded, and tell if it is paused, parked or stuck; False: the store failed."""
     stuck = None if body.saga is None or body.is_lost else body.saga.stuck
-    is_paused = not body.is_lost and _let_go(node, body, stuck)
+    is_paused = False if body.is_lost else _let_go(node, body, stuck)
     name = body.run.name
     if is_paused:
         logger.info("Run %s is paused", name)
@@ -29,10 +29,11 @@ def give_back(node: RunNode, body: Body) -> None:
     elif stuck is not None:
         logger.error("Saga %s is stuck: %s", name, stuck)
         node.tell("stuck", name, None, stuck)
+    return is_paused is not None
 
 
-def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool:
-    """Give a run back; return whether it is paused now."""
+def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool | None:
+    """Give a run back; return whether it is paused now; None: the store has failed, and it may be this node's still."""
     state, status, wake, misfit = WAITING, "running", next_wake(body), body.misfits
     if body.saga is not None and body.saga.has_turned:
         status = "compensating"
@@ -65,8 +66,8 @@ def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool:
     try:
         is_paused: bool = node.store.write(work, durability="power" if is_lasting else "process")
     except ActorflowError as error:
-        logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
-        return False
+        logger.warning("Run %s could not be given back; it is looked for again: %s", body.run.name, error)
+        return None
     return is_paused
 
 

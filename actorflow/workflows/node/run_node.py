@@ -156,6 +156,8 @@ class RunNode:
     def doubt_mail(self) -> None:
         """Have all runs look for mail: there may be some of a commit whose outcome is unknown."""
         self.durable.doubt([body.run.address for body in list(self.bodies.values())])
+        if self.durable.log is not None:  # or events that steps have published
+            self.durable.log.look_later()
         self.durable.hear_of_runs()
 
     def start_child(self, step: ChildStep) -> None:
@@ -351,10 +353,12 @@ class RunNode:
         """Let other nodes have a run that is unloaded."""
         if body.is_closed:
             return
-        give_back(self, body)
+        is_known = give_back(self, body)
         self.forget(body)
-        if not self.is_closed:
+        if not self.is_closed and is_known:
             self.look()
+        elif not self.is_closed:  # else it would be nobody's as long as this node lives
+            self.doubt()
 
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""
