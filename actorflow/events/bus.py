@@ -271,6 +271,11 @@ class EventBus:
             else:
                 self.scheduler.post(self._publisher, calling(self.deliver, envelope), None)
 
+    def deliver_later(self, envelope: Envelope) -> None:
+        """Deliver an event in an actor of its own: after a commit, whoever has made that."""
+        if not self._routes.of(type(envelope.event)).is_empty:
+            self.scheduler.post(self._publisher, calling(self.deliver, envelope), None)
+
     def _send(self, envelope: Envelope, delay: float) -> None:
         if delay:
             self._send_later(envelope, delay)

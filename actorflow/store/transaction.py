@@ -64,6 +64,9 @@ class Transaction(Protocol):
         ...
 
 
+Work: TypeAlias = Callable[[Transaction], object]
+
+
 class Writer(Protocol):
     """The one connection of a process that writes, for `group_commit`. Not for several threads at a time.
 

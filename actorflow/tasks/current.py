@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorflow.core.futures.future import Future
+    from actorflow.store.transaction import Work
     from actorflow.tasks.cause import Cause
     from actorflow.tasks.task import AnyTask
 
@@ -103,7 +104,7 @@ class Current:
         attempt: counts from 1.
     """
 
-    __slots__ = ("_cause", "_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
+    __slots__ = ("_also", "_cause", "_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Current:
         open_transaction: Callable[[], AbstractContextManager[Any]] | None = None,
         wait_for: Callable[[int | None], None] | None = None,
         cause: Cause | None = None,
+        also: Callable[[Work], None] | None = None,
     ) -> None:
         self.key = key
         self.attempt = attempt
@@ -122,6 +124,7 @@ class Current:
         self._open = open_transaction
         self._wait_for = wait_for
         self._cause = cause
+        self._also = also
 
     @property
     def cancelled(self) -> bool:

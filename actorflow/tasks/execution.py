@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.process.pool.future import PoolFuture
     from actorflow.store.open_transaction import OpenTransaction
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Transaction, Work
     from actorflow.tasks.cause import Cause
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.site import TaskSite
@@ -79,12 +79,14 @@ class Owner(Protocol):
         spent: seconds from the begin of the first try to that of this one.
         may_write: a plain task may open a transaction on the store.
         cause: of what the task publishes.
+        takes_work: work of upper layers may be part of the commit of its end.
     """
 
     attempt: int
     tries: int
     spent: float
     may_write: bool
+    takes_work: bool
 
     @property
     def cause(self) -> Cause:
@@ -132,6 +134,7 @@ class Attempt(Generic[O]):
         in_pool: the call of a cpu task.
         held: the open transaction that the task writes into; its result goes into it too.
         settled: its end is in the store already, by that transaction.
+        works: of upper layers, to be written with the result.
         ending: its end, once it is over: the first one counts.
         waits_for: the job whose end its task waits for, in this process.
         began: seconds on the system's clock.
@@ -142,6 +145,7 @@ class Attempt(Generic[O]):
     abort: Callable[[], object] | None = None
     in_pool: PoolFuture[Any] | None = None
     held: OpenTransaction | None = None
+    works: list[Work] | None = None
     ending: Ending | None = None
     waits_for: int | None = None
     began = seconds = 0.0
@@ -200,6 +204,7 @@ class Attempt(Generic[O]):
             self.transaction if may_write else None,
             self.wait_for,
             owner.cause,
+            self.also if owner.takes_work else None,
         )
 
     def current_of(self, _i: int, /) -> Current:
@@ -217,6 +222,18 @@ class Attempt(Generic[O]):
     def has_begun(self) -> bool:
         """Say whether an attempt that a worker has had for a while runs: one of a cpu task may wait for a process."""
         return not self.task.cpu or (self.in_pool is not None and self.in_pool.running())
+
+    def also(self, work: Work) -> None:
+        """Have work of an upper layer written in the commit of the result; without a result it is dropped.
+
+        Raises:
+            JobCancelled: the attempt is over, as it took too long, or was cancelled.
+        """
+        if self.ending is not None:
+            msg = f"{self.task.name} was given up: as its result, what it publishes from now on is refused"
+            raise JobCancelled(msg)
+        self.works = self.works or []
+        self.works.append(work)
 
     # --- its transaction ----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from actorflow.events.log.rows import LOCKS, NewEvent, fix_partitions, partition
 from actorflow.events.log.shares import Shares
 from actorflow.events.log.upkeep import LogUpkeep
 from actorflow.store.codec import check_size
+from actorflow.tasks.current import find_current
 
 if TYPE_CHECKING:
     from actorflow.durable.node.runtime import DurableRuntime
@@ -145,13 +146,14 @@ class LogNode:
         )
 
     def keep(self, envelope: Envelope, delay: float) -> bool:
-        """Put an event into the log: it is there when this returns, or part of the commit of the handler here.
+        """Put an event into the log: it is there when this returns, or part of the commit of the handler or step here.
 
         After that the services and subscribers of this process get it that are not durable.
 
         Raises:
             PayloadError: a field of it cannot be stored.
             StoreError: the database failed, and it is not there.
+            JobCancelled: the step here was given up.
         """
         event, bus = self.row_of(envelope), cast("EventBus", self.runtime.scheduler.bus)
         execution = CURRENT.get()
@@ -163,11 +165,25 @@ class LogNode:
         write = partial(self._write, event, due)
         if execution is not None and execution.holds and execution.commits_to(self.store):
             execution.also(write, nothing)
+        elif self.store.is_held_here:  # in the transaction of a task
+            self.store.write(partial(self._write_in_task, write, envelope, due))
+            return True
+        elif (task := find_current()) is not None and task._also is not None:  # of a step, whose end is a commit
+            task._also(partial(self._write_in_task, write, envelope, due))
+            return True
         else:
             self._commit(write)
         if due is None:
             bus.deliver_soon(envelope)
         return True
+
+    def _write_in_task(
+        self, write: Callable[[Transaction], object], envelope: Envelope, due: float | None, transaction: Transaction
+    ) -> None:
+        write(transaction)
+        if due is None:
+            bus = cast("EventBus", self.runtime.scheduler.bus)
+            transaction.after_commit(partial(bus.deliver_later, envelope))
 
     def _commit(self, write: Callable[[Transaction], object]) -> None:
         try:

@@ -39,6 +39,7 @@ class JobOwner:
     """
 
     may_write = True
+    takes_work = False
     spent = 0.0
     is_late = False
     _is_timed = False  # its retry has a limit of time

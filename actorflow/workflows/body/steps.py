@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.core.futures.future import Future
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Transaction, Work
     from actorflow.tasks.execution import Ending
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.body import Body
@@ -135,7 +135,7 @@ class TaskStep(BodyStep):
     __slots__ = ("__dict__", "attempt_now", "began", "constant", "first", "given", "in_runner", "is_ended", "task")
 
     is_work = True
-    may_write = True
+    may_write = takes_work = True
     attempt = tries = 1
     crashes = 0
     spent = 0.0
@@ -269,8 +269,9 @@ class TaskStep(BodyStep):
         kind = ending.kind
         if kind == "completed" and self._written is None:
             self.is_ended = True
-            value = ending.result or NOTHING
-            self.body.arrive(self.record(RESULT, value, None, self.attempt, self.began))
+            record = self.record(RESULT, ending.result or NOTHING, None, self.attempt, self.began)
+            record.also = self.works
+            self.body.arrive(record)
             return
         if self._written is not None and self._end_written(self._written, ending):
             return
@@ -326,7 +327,14 @@ class TaskStep(BodyStep):
     def end_record(self, ending: Ending) -> RunRecord:
         """Return the record of the end of the step."""
         value = (ending.result or NOTHING) if ending.kind == "completed" else None
-        return self.record(RESULT, value, ending.error, attempt=self.attempt, began=self.began)
+        record = self.record(RESULT, value, ending.error, attempt=self.attempt, began=self.began)
+        record.also = self.works if value is not None else ()
+        return record
+
+    @property
+    def works(self) -> Sequence[Work]:
+        """What is written with the result."""
+        return () if self.attempt_now is None else self.attempt_now.works or ()
 
     def again(self, pause: float, *, counts: bool = True) -> None:
         """Have another attempt after a pause."""

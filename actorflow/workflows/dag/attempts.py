@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.refs.timers import Timer
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Transaction, Work
     from actorflow.tasks.cause import Cause
     from actorflow.tasks.retry import Retry
     from actorflow.workflows.dag.runtime import DagRuntime
@@ -29,6 +30,7 @@ class StepOwner:
         tries: as `attempt`.
         spent: seconds from the begin of the first try.
         may_write: False: a step in memory has no store.
+        takes_work: its end is committed.
         ending: of the attempt.
         ended_by: the thread that ended it: its own, or the runner's.
     """
@@ -39,6 +41,7 @@ class StepOwner:
         self.runtime = runtime
         self.i = i
         self.key = runtime.key_of(i)
+        self.takes_work = runtime.journal is not None
         tries = runtime.progress.tries.get(i)
         self.attempt = self.tries = 1 if tries is None else len(tries) + 1
         self.spent = 0.0 if tries is None else runtime.progress.now() - tries[0].started
@@ -87,6 +90,11 @@ class StepAttempt(Attempt[StepOwner]):
     worker: ActorRef[Any] | None = None
     timer: Timer | None = None
 
+    def also(self, work: Work) -> None:
+        """Have work written in the commit of the result."""
+        super().also(work)
+        self.owner.runtime.also(self.owner.i, work)
+
     def complete(self, value: Any) -> None:
         """End the attempt with the value that the function returned."""
         self.value = value
@@ -105,7 +113,9 @@ class StepAttempt(Attempt[StepOwner]):
 def current_of(runtime: DagRuntime, i: int) -> Current:
     """Return the view that a task without an attempt of its own has of itself, as `af.current()`."""
     owner = StepOwner(runtime, i)
-    return Current(owner.key, owner.attempt, owner.report, lambda: runtime.progress.is_cancelled(i), cause=owner.cause)
+    is_cancelled = partial(runtime.progress.is_cancelled, i)
+    also = partial(runtime.also, i) if owner.takes_work else None
+    return Current(owner.key, owner.attempt, owner.report, is_cancelled, cause=owner.cause, also=also)
 
 
 def retry_of(task: Any) -> Retry:

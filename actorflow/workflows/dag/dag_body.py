@@ -102,7 +102,7 @@ class DagBody(Body):
         error = None if record.error is None else write_error(record.error, has_traceback=True)
         kind = LEFT_OUT if record.kind == "left out" else RESULT
         stored = self._row(record.name, kind, value, error, record.attempts, record.began, record.ended)
-        stored.hash = record.hash
+        stored.hash, stored.also = record.hash, record.also
         with self.lock:
             if self.takes_nothing:
                 raise Unload

@@ -18,6 +18,7 @@ from actorflow.workflows.dag.plan import INDEX
 from actorflow.workflows.dag.table import COMPLETED, READY, RUNNING, SKIPPED, Try
 
 if TYPE_CHECKING:
+    from actorflow.store.transaction import Work
     from actorflow.workflows.dag.progress import DagProgress
 
 
@@ -33,6 +34,7 @@ class NodeRecord(NamedTuple):
         began: when the last attempt began; None: it did not, or that is not known.
         ended: None: that is not known.
         hash: the digest of the node, as it was; None: that is not known.
+        also: work that is written with it, such as events that the task has published.
     """
 
     name: str
@@ -43,6 +45,7 @@ class NodeRecord(NamedTuple):
     began: float | None = None
     ended: float | None = None
     hash: bytes | None = None
+    also: Sequence[Work] = ()
 
 
 class PastRun(NamedTuple):

@@ -24,6 +24,7 @@ from actorflow.workflows.dag.table import Try
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
+    from actorflow.store.transaction import Work
     from actorflow.tasks.current import Current
     from actorflow.tasks.site import TaskSite
     from actorflow.workflows.dag.journal import Journal
@@ -44,6 +45,7 @@ class DagRuntime:
         journal: keeps the ends of nodes; None of a run in memory.
         cause: of what the tasks publish.
         attempts: of the nodes that have one, by node.
+        works: what is to be written with the results of nodes, by node.
         at: the workers at plain calls, by node.
         runner: the actor that times and cancels attempts.
     """
@@ -70,6 +72,7 @@ class DagRuntime:
         if journal is not None:
             progress.is_slow = True
         self.attempts: dict[int, StepAttempt] = {}
+        self.works: dict[int, list[Work]] = {}
         self.at: dict[int, ActorRef[Any]] = {}
         self.is_stepwise = scheduler.is_virtual  # one node a message: a seed chooses who goes on
         if self.is_stepwise:
@@ -88,6 +91,10 @@ class DagRuntime:
     def current_of(self, i: int) -> Current:
         """Return the view that the task of a node without an attempt has of itself, as `af.current()`."""
         return current_of(self, i)
+
+    def also(self, i: int, work: Work) -> None:
+        """Have work written with the result of a node; without a result it is dropped."""
+        self.works.setdefault(i, []).append(work)
 
     def broken(self, error: BaseException) -> None:
         """End the run after a defect of the runtime, so that nobody waits for ever."""
@@ -307,7 +314,10 @@ class DagRuntime:
             progress.kept.add(i)
         attempts = len(progress.tries.get(i, ())) + (kind != "left out")
         began = None if kind == "left out" else progress.started[i]
-        new = NodeRecord(progress.names[i], kind, value, error, attempts, began, progress.now(), progress.digest_of(i))
+        works = self.works.pop(i, ())
+        also = works if kind == "completed" and error is None else ()
+        digest = progress.digest_of(i)
+        new = NodeRecord(progress.names[i], kind, value, error, attempts, began, progress.now(), digest, also)
         try:
             kept = self.journal.write(new)
         except PayloadError:
@@ -360,6 +370,7 @@ class DagRuntime:
 
     def retried(self, worker: ActorRef[Any], i: int, failure: Try, pause: float, linked: int = 0) -> int:
         """Have a node be tried again in a while; return the next one."""
+        self.works.pop(i, None)
         self.note_try(i, failure)
         following = self.progress.again(worker, i, failure, linked)
         self.runner.tell(("again", i, pause))

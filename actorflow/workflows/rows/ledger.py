@@ -162,14 +162,22 @@ def append(transaction: Transaction, run: ClaimedRun, owner: str, new: Iterable[
     Raises:
         RunLost: another node has the run by now.
     """
-    rows = [row_of(run, owner, record) for record in new]
-    if transaction.many("runs.add_record", rows) != len(rows):
+    new = [*new]
+    if transaction.many("runs.add_record", [row_of(run, owner, record) for record in new]) != len(new):
         raise lost(run)
+    for record in new:
+        for work in record.also:
+            work(transaction)
 
 
 def append_all(transaction: Transaction, each: Sequence[tuple[ClaimedRun, str, RunRecord]]) -> bool:
     """Write records of many runs; say whether all are there."""
-    return transaction.many("runs.add_record", [row_of(*one) for one in each]) == len(each)
+    if transaction.many("runs.add_record", [row_of(*one) for one in each]) != len(each):
+        return False
+    for _, _, record in each:
+        for work in record.also:
+            work(transaction)
+    return True
 
 
 def row_of(run: ClaimedRun, owner: str, record: RunRecord) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from actorflow.store.error_json import read_error
 from actorflow.tasks.cause import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from actorflow.store.transaction import Work
 
 # Where a step stands in the code of its workflow: its branch, its name, and how often it came there before.
 Identity: TypeAlias = "tuple[str, str, int]"
@@ -181,6 +183,7 @@ class RunRecord:
         attempt: counts from 1.
         began: when the attempt began; None of an end without one.
         at: when it ended; both in seconds since the epoch.
+        also: work that its commit writes, too, such as events that the step has published.
     """
 
     n: int
@@ -193,6 +196,7 @@ class RunRecord:
     attempt: int
     began: float | None
     at: float
+    also: Sequence[Work] = ()
 
 
 def is_of_function(record: RunRecord) -> bool:
