@@ -41,7 +41,7 @@ def run_chosen(ref: ActorRef[Any], event: Any) -> Any:
         table.plain[type(event)] = getattr(type(actor), rule.name)
     if rule.is_async:
         return run_async(ref, rule, event)
-    result = actor._perform_named(rule.name, (event,), {})  # not the method: of a machine it is an event
+    result = actor._perform_named(rule.name, (rule.given(event),), {})  # not the method: of a machine it is an event
     return None if result is None else finished(ref, rule, result)
 
 
@@ -55,7 +55,7 @@ def finished(ref: ActorRef[Any], rule: HandlerRule, result: Any) -> Any:
 
 async def run_async(ref: ActorRef[Any], rule: HandlerRule, event: Any) -> None:
     """Run an async handler, or an async generator, and publish its events."""
-    result = getattr(ref._actor, rule.name)(event)
+    result = getattr(ref._actor, rule.name)(rule.given(event))
     if not hasattr(type(result), "__aiter__"):
         result = await result
     await publish_awaited(ref, rule, result)

@@ -12,9 +12,11 @@ from actorflow.errors import DefinitionError
 from actorflow.events.event import EventType
 from actorflow.events.hints import (
     accepted_of,
+    check_batch,
     check_events,
     check_guard,
     event_parameter,
+    listed,
     published_of,
     resolved,
     takes,
@@ -43,11 +45,15 @@ class OnMark:
         events: classes of events.
         patterns: patterns of their names.
         when: the guard.
+        batch: the most events of one call; 0: it takes one event, not a list.
+        within: seconds that a batch waits for more events.
     """
 
     events: tuple[type[Any], ...]
     patterns: tuple[str, ...]
     when: Callable[[Any, Any], Any] | None
+    batch: int = 0
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,9 @@ class HandlerRule:
         many: it gives an iterator of events, not one.
         optional: it may publish none.
         is_async: it is an `async def`.
-        is_plain: it is a plain method without a guard, and no event of a machine.
+        is_plain: it is a plain method of one event without a guard, and no event of a machine.
+        batch: the most events that it takes at once, in a list; 0: it takes one.
+        within: seconds that a batch waits for more events.
     """
 
     name: str
@@ -77,6 +85,12 @@ class HandlerRule:
     optional: bool
     is_async: bool
     is_plain: bool
+    batch: int = 0
+    within: float = 0.0
+
+    def given(self, event: object) -> object:
+        """Return the argument of the handler for one event."""
+        return [event] if self.batch else event
 
 
 class HandlerTable:
@@ -87,17 +101,19 @@ class HandlerTable:
         events: the classes of events that they are for.
         patterns: the patterns of names that they are for.
         published: the classes of events that they publish.
+        most: the size of the largest batch; 0: there are none.
         plain: the handlers of classes of events for which there is one alone, without a guard, and not async; filled as
             events come, and emptied by each service that starts, as a test may have put another method in place.
     """
 
-    __slots__ = ("_chosen", "events", "patterns", "plain", "published", "rules")
+    __slots__ = ("_chosen", "events", "most", "patterns", "plain", "published", "rules")
 
     def __init__(self, rules: tuple[HandlerRule, ...]) -> None:
         self.rules = rules
         self.events = unique(cls for rule in rules for cls in rule.events)
         self.patterns = unique(pattern for rule in rules for pattern in rule.patterns)
         self.published = unique(cls for rule in rules for cls in rule.published)
+        self.most = max((rule.batch for rule in rules), default=0)
         self.plain: dict[type[Any], Callable[[Any, Any], Any]] = {}
         self._chosen: dict[type[Any], tuple[HandlerRule, ...]] = {}
 
@@ -171,7 +187,30 @@ def on(
 ) -> Callable[[F], F]: ...
 @overload
 def on(pattern: str, /, *patterns: str, when: Callable[[Any, Any], Any] | None = None) -> Callable[[F], F]: ...
-def on(*events: Any, when: Callable[[Any, Any], Any] | None = None) -> Any:
+@overload
+def on(event: type[E1], /, *, batch: int, within: float = 0.0) -> HandlerOf[list[E1]]: ...
+@overload
+def on(event: type[E1], event2: type[E2], /, *, batch: int, within: float = 0.0) -> HandlerOf[list[E1 | E2]]: ...
+@overload
+def on(
+    event: type[E1], event2: type[E2], event3: type[E3], /, *, batch: int, within: float = 0.0
+) -> HandlerOf[list[E1 | E2 | E3]]: ...
+@overload
+def on(
+    event: type[E1],
+    event2: type[E2],
+    event3: type[E3],
+    event4: type[E4],
+    /,
+    *more: type[Any],
+    batch: int,
+    within: float = 0.0,
+) -> Callable[[F], F]: ...
+@overload
+def on(pattern: str, /, *patterns: str, batch: int, within: float = 0.0) -> Callable[[F], F]: ...
+def on(
+    *events: Any, when: Callable[[Any, Any], Any] | None = None, batch: int | None = None, within: float = 0.0
+) -> Any:
     """Have a method of a service handle events: of these classes and their subclasses, or of names that fit a pattern.
 
     The annotations of the method name the events that it takes and publishes: an event that it returns is published,
@@ -181,9 +220,14 @@ def on(*events: Any, when: Callable[[Any, Any], Any] | None = None) -> Any:
     Args:
         events: classes of events, or patterns: "orders.*" is one part of a name, "orders.**" one or more.
         when: the guard, called with the service and the event: the handler runs if it says yes.
+        batch: the handler takes a list of so many events at most, from 1 to 1,000: those that are there, in order, up
+            to the first that another handler takes. A durable service commits them at once; if that fails, they come
+            one by one. A service that is not durable gets each in a list of its own.
+        within: seconds that fewer events wait for more, in a durable service.
 
     Raises:
-        DefinitionError: one of them is no class of events and no pattern, or the guard is no function of two arguments.
+        DefinitionError: one of them is no class of events and no pattern, the guard is no function of two arguments, or
+            an option makes no sense.
     """
     where = "@af.on"
     if not events or any(isinstance(given, FunctionType) for given in events):
@@ -195,13 +239,14 @@ def on(*events: Any, when: Callable[[Any, Any], Any] | None = None) -> Any:
     for pattern in patterns:
         compiled(pattern)
     check_guard(when, where)
+    check_batch(when, batch, within, where)
 
     def mark(function: Any) -> Any:
         if not isinstance(function, FunctionType):
             msg = f"@af.on stands above a method, next to its def; {text_of(function)} is none"
             raise DefinitionError(msg)
         earlier: tuple[OnMark, ...] = getattr(function, MARKS, ())
-        setattr(function, MARKS, (OnMark(classes, patterns, when), *earlier))
+        setattr(function, MARKS, (OnMark(classes, patterns, when, batch or 0, within), *earlier))
         return function
 
     return mark
@@ -283,7 +328,9 @@ def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mappin
             msg = f"{where} has no annotation {what}; they say which events it takes and publishes"
             raise DefinitionError(msg)
     hints = resolved(function, scope)
-    accepts = accepted_of(hints[parameter])
+    takes_list = check_alike(marks, is_machine=getattr(cls, "_is_machine", False), where=where)
+    hint = listed(hints[parameter], where, parameter) if takes_list else hints[parameter]
+    accepts = accepted_of(hint)
     published, many, optional = published_of(function, hints["return"], where)
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     is_event = getattr(cls, "_is_machine", False)
@@ -292,11 +339,40 @@ def rules_of(cls: type[Any], name: str, marks: tuple[OnMark, ...], scope: Mappin
             if not takes(accepts, event):
                 taken = " | ".join(taken.__qualname__ for taken in accepts)
                 msg = f"{where} is @af.on({event.__qualname__}), but its parameter {parameter!r} takes {taken}"
+                if list in accepts:
+                    msg += f": a handler of several events is @af.on({event.__qualname__}, batch=100)"
                 raise DefinitionError(msg)
-        is_plain = not (is_async or is_event or mark.when)
+        is_plain = not (is_async or is_event or mark.when or mark.batch)
         yield HandlerRule(
-            name, mark.events, mark.patterns, mark.when, accepts, published, many, optional, is_async, is_plain
+            name,
+            mark.events,
+            mark.patterns,
+            mark.when,
+            accepts,
+            published,
+            many,
+            optional,
+            is_async,
+            is_plain,
+            mark.batch,
+            mark.within,
         )
+
+
+def check_alike(marks: tuple[OnMark, ...], *, is_machine: bool, where: str) -> bool:
+    """Say whether a handler takes a list of events.
+
+    Raises:
+        DefinitionError: by one of its marks it does, and by another it does not; or it is an event of a machine.
+    """
+    takes_list = bool(marks[0].batch)
+    if any(bool(mark.batch) != takes_list for mark in marks):
+        msg = f"{where} takes a list of events by one @af.on(), and one event by another: give all of them batch="
+        raise DefinitionError(msg)
+    if takes_list and is_machine:
+        msg = f"{where} is an event of a state machine, which takes one at a time: leave batch= out"
+        raise DefinitionError(msg)
+    return takes_list
 
 
 def check_reachable(cls: type[Any], rules: tuple[HandlerRule, ...]) -> None:

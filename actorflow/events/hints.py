@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ ASYNC_MANY: Final = frozenset({ABC.AsyncIterator, ABC.AsyncIterable, ABC.AsyncGe
 AWAITED: Final = frozenset({ABC.Awaitable, ABC.Coroutine})
 NOTHING: Final = (type(None), typing.NoReturn, typing.Never)
 ANYTHING: Final = (object, Any)
+LISTS: Final = (list, ABC.Sequence, ABC.Collection, ABC.Iterable)
+MOST: Final = 1000  # events of one batch: as many as a service sets aside
 
 
 def resolved(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,6 +156,53 @@ def check_guard(when: object, where: str) -> None:
     except TypeError as mismatch:
         msg = f"{where}: when={text_of(when)} takes other arguments than the service and the event"
         raise DefinitionError(msg) from mismatch
+
+
+def check_batch(when: object, batch: object, within: object, where: str) -> None:
+    """Refuse options of a handler of several events that make no sense.
+
+    Raises:
+        DefinitionError: a size that is no number from 1 to 1,000, a wait that is no time, or a guard.
+    """
+    if batch is None:
+        if within != 0.0:
+            msg = f"{where}: within={text_of(within)} is how long a batch waits for more events: give batch=, too"
+            raise DefinitionError(msg)
+        return
+    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= MOST:
+        msg = f"{where}: batch={text_of(batch)}: give the most events of one call, from 1 to {MOST:,}"
+        raise DefinitionError(msg)
+    is_time = isinstance(within, int | float) and not isinstance(within, bool)
+    if not is_time or not 0 <= within < math.inf:  # type: ignore[operator]
+        msg = f"{where}: within={text_of(within)}: give seconds, not negative"
+        raise DefinitionError(msg)
+    if when is not None:
+        msg = f"{where}: a handler with batch= has no guard: leave out in the handler what it is not for"
+        raise DefinitionError(msg)
+
+
+def listed(hint: Any, where: str, parameter: str) -> Any:
+    """Return the annotation of the events in that of a list.
+
+    Raises:
+        DefinitionError: it is of one event.
+    """
+    while hasattr(hint, "__value__"):
+        hint = hint.__value__
+    if hint in ANYTHING:
+        return hint
+    if (typing.get_origin(hint) or hint) not in LISTS:
+        shown = hint.__qualname__ if isinstance(hint, type) else text_of(hint)
+        msg = (
+            f"{where} has batch=, so it takes a list of events, but its parameter {parameter!r} is annotated with "
+            f"{shown}: write list[{shown}]"
+        )
+        raise DefinitionError(msg)
+    given = typing.get_args(hint)
+    if not given:
+        msg = f"{where}: its parameter {parameter!r} is a list: say of which events, such as list[Placed | Paid]"
+        raise DefinitionError(msg)
+    return given[0]
 
 
 def check_events(events: tuple[object, ...], where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn, Optional, Union
 
@@ -11,7 +11,7 @@ import cloudpickle
 import pytest
 
 import actorflow as af
-from actorflow.events.handlers import handlers_of
+from actorflow.events.handlers import HandlerRule, handlers_of
 
 
 @af.event(name="table.orders.placed")
@@ -326,3 +326,88 @@ def test_a_rule_says_whether_its_handler_may_publish_nothing(hint, optional):
 
     Service.handle.__annotations__["return"] = hint
     assert handlers_of(Service).rules[0].optional is optional
+
+
+# --- handlers of several events --------------------------------------------------------------------------------------
+
+
+def batched(hint: Any, *events: Any, **options: Any) -> HandlerRule:
+    """Return the rule of a handler of several events with an annotated parameter."""
+
+    def handle(self: Any, events: Any) -> None: ...
+
+    handle.__annotations__["events"] = hint
+    marked: Any = af.on(*(events or (Placed,)), batch=5, **options)  # type: ignore[call-overload]
+    return handlers_of(type("Service", (), {"handle": marked(handle)})).rules[0]
+
+
+@pytest.mark.parametrize(
+    ("hint", "accepts"),
+    [
+        (list[Placed], (Placed,)),
+        (Sequence[Placed | Paid], (Placed, Paid)),
+        ("list[Placed]", (Placed,)),
+        (Iterable[Any], ()),
+        (Any, ()),
+        (object, ()),
+    ],
+)
+def test_a_handler_of_several_events_takes_a_list(hint: Any, accepts: tuple[type, ...]) -> None:
+    rule = batched(hint, within=2)
+    assert (rule.accepts, rule.batch, rule.within, rule.is_plain) == (accepts, 5, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (Placed, r"annotated with Placed: write list\[Placed\]"),
+        (Placed | Paid, r"annotated with .*Placed \| .*Paid: write list\[.*Placed \| .*Paid\]"),
+        (dict[str, Placed], "annotated with"),
+        (list, r"say of which events, such as list\[Placed \| Paid\]"),
+        (list[Paid], r"is @af.on\(Placed\), but its parameter 'events' takes Paid"),
+    ],
+)
+def test_a_handler_of_several_events_whose_parameter_is_another_is_refused(hint: Any, text: str) -> None:
+    with pytest.raises(af.DefinitionError, match=rf"handler Service\.handle.*{text}"):
+        batched(hint)
+
+
+def test_a_handler_of_one_event_that_takes_a_list_is_told_of_batches() -> None:
+    def handle(self: Any, events: list[Placed]) -> None: ...
+
+    with pytest.raises(af.DefinitionError, match=r"takes list: a handler of several events is .*batch=100\)"):
+        handlers_of(type("Service", (), {"handle": af.on(Placed)(handle)}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1001, 2.5, True, "ten"])
+def test_a_batch_has_1_to_1000_events(batch: Any) -> None:
+    with pytest.raises(af.DefinitionError, match=r"batch=.*: give the most events of one call, from 1 to 1,000"):
+        af.on(Placed, batch=batch)
+
+
+@pytest.mark.parametrize("within", [-1, float("inf"), float("nan"), True, "5"])
+def test_a_batch_waits_for_seconds(within: Any) -> None:
+    with pytest.raises(af.DefinitionError, match=r"within=.*: give seconds, not negative"):
+        af.on(Placed, batch=3, within=within)
+    with pytest.raises(af.DefinitionError, match="give batch=, too"):
+        af.on(Placed, within=within)  # type: ignore[call-overload]
+
+
+def test_a_batch_has_no_guard_and_is_no_event_of_a_machine_and_a_handler_takes_one_kind_of_thing() -> None:
+    with pytest.raises(af.DefinitionError, match="has no guard"):
+        af.on(Placed, batch=3, when=lambda self, event: True)  # type: ignore[call-overload]
+
+    def handle(self: Any, events: list[Any]) -> None: ...
+
+    both: Any = af.on(Placed, batch=3)(af.on("table.*")(handle))
+    with pytest.raises(af.DefinitionError, match="give all of them batch="):
+        handlers_of(type("Service", (), {"handle": both}))
+
+    with pytest.raises(af.DefinitionError, match="is an event of a state machine"):
+
+        class Order(af.StateMachine, af.Service):
+            new, paid = af.State(initial=True), af.State(final=True)
+
+            @af.on(Paid, batch=3)
+            @new.to(paid)
+            def pay(self, events: list[Paid]) -> None: ...

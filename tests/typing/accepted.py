@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, assert_type
 
@@ -606,6 +606,19 @@ class Payments(af.Service, capacity=100):
     def both(self, event: Placed | Paid) -> AsyncIterator[Paid]:
         """Take two classes."""
         raise NotImplementedError
+
+    @af.on(Placed, batch=10)
+    def listed(self, events: list[Placed]) -> Paid:
+        """Take several, return one."""
+        return Paid(events[0].order)
+
+    @af.on(Placed, Paid, batch=10, within=2.5)
+    async def sequence(self, events: Sequence[Placed | Paid]) -> None:
+        """Take several of two classes."""
+
+    @af.on("typed.*", batch=10)
+    def topics(self, events: list[object]) -> None:
+        """Take several that fit a pattern."""
 
     @af.on("typed.*", "other.**")
     def topic(self, event: object) -> None:

@@ -30,6 +30,7 @@ from actorflow.errors import (
     TransitionRefused,
 )
 from actorflow.events.delivery import publish_result
+from actorflow.events.log.batches import collect
 from actorflow.events.log.entries import DEAD, KEEP_DEAD, MOST_PARKED, PARKED, Entry
 from actorflow.events.log.rows import NewEvent, put
 from actorflow.store.error_json import write_error
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.events.envelope import Envelope
     from actorflow.events.handlers import HandlerRule
     from actorflow.events.log.member import MemberMailbox
     from actorflow.store.transaction import Durability, Transaction
@@ -87,6 +89,7 @@ class EventChain(ServiceUnit):
     Attributes:
         entries: the events.
         place: how many of them are dealt with.
+        span: how many of those behind are being handled: the events of a batch, and those between of no concern.
         ran: how many handlers have run.
         offsets: the offsets behind those that are dealt with.
         published: what the handlers have published.
@@ -108,6 +111,7 @@ class EventChain(ServiceUnit):
         "published",
         "ran",
         "rule",
+        "span",
         "tried",
     )
 
@@ -120,6 +124,7 @@ class EventChain(ServiceUnit):
         """Begin with no event dealt with, and no effects."""
         box = self.box
         self.place = self.ran = 0
+        self.span = 1
         self.offsets = box.offsets.copy()
         self.published: list[NewEvent] = []
         self.aside: list[tuple[Entry, int]] = []
@@ -195,9 +200,9 @@ class EventChain(ServiceUnit):
         """Call the handler of the next event; return what it returns, or None if the event is passed."""
         box, entry = self.box, self.entries[self.place]
         row, offsets = entry.row, box.offsets
+        self.span = 1
         if not entry.number:
-            if offsets.quiet:
-                entry.is_quiet = offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
+            self.note_quiet(entry)
             if not box.concerns(row.type):
                 return None
             if box.parked.count and row.lane in box.parked:
@@ -214,6 +219,8 @@ class EventChain(ServiceUnit):
         self.ran += 1
         self.rule = rule
         self.is_quiet = entry.is_quiet
+        if rule.batch:
+            return self.begin_batch(rule, envelope)
         self.item = (None, envelope, None, None)  # type: ignore[assignment]  # so that what follows knows its cause
         actor: Any = self.actor
         if not box.is_machine:
@@ -227,17 +234,32 @@ class EventChain(ServiceUnit):
             self.after.append(refused)
             return None
 
+    def begin_batch(self, rule: HandlerRule, first: Envelope) -> Any:
+        """Call the handler of several events with those that are there; its cause is the last of them."""
+        envelopes, self.span = collect(self, rule, first)
+        if len(envelopes) > 1:  # if it fails, nobody knows on which of them
+            self.tried = None
+        self.item = (None, envelopes[-1], None, None)  # type: ignore[assignment]
+        self.message = events = [one.event for one in envelopes]
+        return getattr(self.actor, rule.name)(events)
+
+    def note_quiet(self, entry: Entry) -> None:
+        """Note whether an event of the log was handled before the replay that is under way."""
+        box, row = self.box, entry.row
+        if box.offsets.quiet:
+            entry.is_quiet = box.offsets.is_quiet(row.part, row.seq) and row.seq not in box.aloud
+
     def end_one(self, result: Any) -> None:
-        """Note that an event is dealt with, and publish the events that its handler has returned."""
-        entry = self.entries[self.place]
+        """Note that an event, or a batch, is dealt with, and publish the events that its handler has returned."""
         if result is not None:
             assert self.rule is not None
             publish_result(self.box.ref, self.rule, result)
-        if entry.number:
-            self.ended.append(entry)
-        if self.box.aloud and entry.row.seq in self.box.aloud:
-            self.loud.append(entry.row.seq)
-        self.place += 1
+        for entry in self.entries[self.place : self.place + self.span]:
+            if entry.number:
+                self.ended.append(entry)
+            if self.box.aloud and entry.row.seq in self.box.aloud:
+                self.loud.append(entry.row.seq)
+        self.place += self.span
         self.tried = None
         self.is_quiet = False
 

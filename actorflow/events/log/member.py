@@ -22,6 +22,7 @@ from actorflow.durable.rows.records import Lost
 from actorflow.errors import StoreError
 from actorflow.events.bus import bus_of
 from actorflow.events.handlers import handlers_of
+from actorflow.events.log.batches import BatchWait
 from actorflow.events.log.chain import CHAIN, EventChain, ServiceUnit, stored_state
 from actorflow.events.log.consumers import begin_offsets
 from actorflow.events.log.entries import DEAD, MOST_PARKED, PARKED, Entry, ParkedEvents
@@ -95,6 +96,8 @@ class MemberMailbox(Mailbox):
         self.left = math.inf  # when it was handed over to another node
         self.initial: tuple[Any, bytes] | None = None  # the incarnation, and its state before it had a stored one
         self._concerns: dict[str, bool] = {}
+        self.most = self.table.most  # events of one batch
+        self.batch_wait = BatchWait(self)
         bus_of(root_of(ref))  # its handlers publish by it
         self.log.connect()
         self.log.join(self)
@@ -114,7 +117,7 @@ class MemberMailbox(Mailbox):
                 self.put_state(self.initial[1], again=True)
         self.offsets = begin_offsets(self, owned.unclean)
         if owned.unclean:
-            self.singles = CAREFUL
+            self.singles = max(CAREFUL, 2 * self.most)
         self.fate = None
         self.read_aside()
         self.rewind()
@@ -181,7 +184,7 @@ class MemberMailbox(Mailbox):
 
     def next_entries(self) -> list[Entry]:
         """Return the events of the next chain: of the log and of those set aside, in turn."""
-        limit = 1 if self.singles else CHAIN
+        limit = 1 if self.singles else max(CHAIN, self.most)
         self.is_parked_turn = not self.is_parked_turn
         now = self.ref._scheduler.clock.time()
         found = self.parked.due(now, limit) if self.is_parked_turn else []
@@ -210,7 +213,15 @@ class MemberMailbox(Mailbox):
             if self.parked.count >= MOST_PARKED and self.window[0].lane in self.parked:
                 self.report_crowd()
                 return []
+            if self.most and not self.singles and self.waits_for_batch():
+                return []
             return [Entry(row) for row in islice(self.window, limit)]
+
+    def waits_for_batch(self) -> bool:
+        """Say whether the next events wait for more, which one handler takes together."""
+        while len(self.window) < self.most and self.read_log():
+            pass
+        return self.batch_wait.is_on(self.window)
 
     def read_log(self) -> bool:
         """Read the next rows of the log; say whether there were any."""
