@@ -1,13 +1,14 @@
 """Durable services: events published, handled and their results published, beside the same rows by bare SQLite."""
 
 import json
+import multiprocessing
 import sqlite3
 import tempfile
 import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import actorflow as af
@@ -16,9 +17,11 @@ from actorflow.events.event import decode_event
 from actorflow.events.log.rows import put
 
 from .harness import OURS, WAIT, Experiment, Figures, Goal, Row, check
+from .queues import database
 
 RAW = "SQLite"
 EMPTY = "empty log"
+ONE_NODE = "one node"
 KEYS = 100
 
 
@@ -111,6 +114,18 @@ def experiments(*, quick: bool) -> list[Experiment]:
             {OURS: partial(one_more, long), EMPTY: partial(one_more, 0)},
             [Row("seconds", f"one more event in a log of {long:,}", "s", [Goal("<=", 1.3, EMPTY)])],
         ),
+        Experiment(
+            "events-postgres-nodes",
+            {OURS: partial(publish_on_postgres, n, 2), ONE_NODE: partial(publish_on_postgres, n, 1)},
+            [
+                Row(
+                    "rate",
+                    "durable events, two nodes on PostgreSQL",
+                    "/s",
+                    [Goal(">=", 0.6, ONE_NODE)],
+                )
+            ],
+        ),
     ]
 
 
@@ -192,6 +207,73 @@ def one_more(n: int) -> Figures:
             seconds = perf_counter() - begin
             adding.stop()
         return {"seconds": seconds / 500}
+
+
+# --- two nodes on PostgreSQL ------------------------------------------------------------------------------------------
+
+
+class Shared(af.Service):
+    """Adds up, and publishes one event for each; its instances are shared out among the nodes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Sums()
+
+    @af.on(Placed)
+    def charge(self, event: Placed) -> Paid:
+        """Add one up."""
+        self.state.n += 1
+        self.state.total += event.total
+        return Paid(event.order)
+
+
+def publish_on_postgres(n: int, nodes: int) -> Figures:
+    """Time n events that some processes publish, each by 32 threads, until two instances have handled them."""
+    import psycopg
+
+    n -= n % (64 * nodes)
+    with database() as url:
+        context = multiprocessing.get_context("spawn")
+        ready, done = context.Barrier(nodes + 1), context.Event()
+        processes = [context.Process(target=be_node, args=(url, n // nodes, nodes, ready, done)) for _ in range(nodes)]
+        for process in processes:
+            process.start()
+        try:
+            count = "select count(*) from actorflow.event where type = 'bench.paid'"
+            with psycopg.connect(url, autocommit=True) as connection:
+                ready.wait(WAIT)
+                begin = perf_counter()
+                while connection.execute(count).fetchone() != (n,):  # they are there with the offsets
+                    check(perf_counter() - begin < WAIT, "events missing")
+                    sleep(0.02)
+                seconds = perf_counter() - begin
+        finally:
+            done.set()
+            for process in processes:
+                process.join(WAIT)
+    return {"rate": n / seconds}
+
+
+def be_node(url: str, n: int, nodes: int, ready: Any, done: Any) -> None:
+    """Have the service, and publish events when all nodes are there and each has an instance."""
+    with af.ActorSystem("bench", store=url, durability="process") as system:
+        system.spawn(af.child(Shared).options(durable=True, name="shared", instances=2))
+        end = perf_counter() + WAIT
+        while len(set(system.event_log.consumers()[0].nodes) - {None}) < nodes:
+            check(perf_counter() < end, "a node has no instance")
+            sleep(0.02)
+        ready.wait(WAIT)
+
+        def go() -> None:
+            for i in range(n // 32):
+                system.publish(Placed(f"o{i % KEYS}", i))
+
+        threads = [threading.Thread(target=go) for _ in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done.wait(WAIT)
 
 
 SCHEMA = """
