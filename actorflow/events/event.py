@@ -97,6 +97,8 @@ def check_event_class(cls: object, where: str) -> type[Any]:
     if not is_event_class(cls):
         shown = cls.__qualname__ if isinstance(cls, type) else text_of(cls)
         msg = f"{where}: {shown} is no event: an event is a dataclass or a msgspec.Struct"
+        if isinstance(cls, type) and issubclass(cls, type):
+            msg += "; publish an object, not its class"
         raise DefinitionError(msg)
     return cls  # type: ignore[return-value]
 

@@ -45,7 +45,7 @@ def cause_here() -> Cause | None:
 
 
 def cause_of_task() -> Cause | None:
-    """Return the cause of what the task that runs here publishes; None: no task does."""
+    """Return the cause of the publications of the task that runs here; None: no task does."""
     if CURRENT_TASK.get() is None:
         return None
     task = find_current()

@@ -16,6 +16,7 @@ from actorflow.store.codec import decode
 from actorflow.store.error_json import read_error
 from actorflow.store.sqlite.connection import STATEMENTS
 from actorflow.tasks import running
+from actorflow.tasks.cause import Cause
 from actorflow.tasks.execution import Attempt, Ending
 from actorflow.tasks.running import NotBegun
 from actorflow.tasks.site import TaskSite
@@ -29,6 +30,8 @@ class Step:
     """A step of a run, whose results are rows of a table of its own."""
 
     may_write = True
+    takes_work = False
+    cause = Cause("test", None)
     spent = 0.0
 
     def __init__(self, *args: Any, key: str = KEY, is_mine: bool = True, attempt: int = 1) -> None:

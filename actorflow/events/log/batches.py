@@ -84,7 +84,7 @@ class BatchWait:
         return now < self.end
 
     def ring(self) -> None:
-        """Have the service handle what there is."""
+        """Have the service handle the events that are there."""
         if self.box.ref._state < ENDING:
             self.box.wake()
 

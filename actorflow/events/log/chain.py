@@ -16,10 +16,9 @@ from actorflow.core.messages.messages import CHANGED
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.core.refs.failure import is_contained
-from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
+from actorflow.durable.handling.after_commit import STORE_SECONDS
 from actorflow.durable.rows.payload import pack, with_cause
 from actorflow.durable.rows.records import KILLS, Effects, Lost
-from actorflow.durable.rows.state import is_machine, state_bytes
 from actorflow.errors import (
     ActorDeadError,
     HostDied,
@@ -33,6 +32,7 @@ from actorflow.events.delivery import publish_result
 from actorflow.events.log.batches import collect
 from actorflow.events.log.entries import DEAD, KEEP_DEAD, MOST_PARKED, PARKED, Entry
 from actorflow.events.log.rows import NewEvent, put
+from actorflow.events.log.service_unit import ServiceUnit
 from actorflow.store.error_json import write_error
 from actorflow.tasks.retry import Retry
 from actorflow.text import plural
@@ -49,38 +49,6 @@ if TYPE_CHECKING:
 
 CHAIN: Final = 64  # events of one commit at most
 CHAIN_SECONDS: Final = 0.002
-NO_STATE: Final = b"null"
-
-
-def stored_state(service: Any) -> bytes:
-    """Return the state of a service as it is stored; it need not have one."""
-    if not is_machine(service) and getattr(service, "state", None) is None:
-        return NO_STATE
-    return state_bytes(service)
-
-
-class ServiceUnit(StoredUnit):
-    """A unit of work of a durable service: a message in its mailbox, or a timer."""
-
-    __slots__ = ()
-
-    box: MemberMailbox
-
-    def state_bytes(self) -> bytes:
-        """Return the state as it is stored."""
-        return stored_state(self.actor)
-
-    def not_committed(self, error: Exception) -> None:
-        """Deal with effects that are not in the store."""
-        if isinstance(error, OutcomeUnknown):
-            self.box.log.look_later()
-        if not isinstance(error, Lost):
-            super().not_committed(error)
-            return
-        self.drop_sends()
-        if self.is_alive:
-            self.box.lost(error)
-            self.box.pause(None)
 
 
 class EventChain(ServiceUnit):

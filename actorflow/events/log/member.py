@@ -23,11 +23,12 @@ from actorflow.errors import StoreError
 from actorflow.events.bus import bus_of
 from actorflow.events.handlers import handlers_of
 from actorflow.events.log.batches import BatchWait
-from actorflow.events.log.chain import CHAIN, EventChain, ServiceUnit, stored_state
+from actorflow.events.log.chain import CHAIN, EventChain
 from actorflow.events.log.consumers import begin_offsets
 from actorflow.events.log.entries import DEAD, MOST_PARKED, PARKED, Entry, ParkedEvents
 from actorflow.events.log.offsets import Offsets
 from actorflow.events.log.rows import LogRow, rows_of
+from actorflow.events.log.service_unit import ServiceUnit, stored_state
 from actorflow.events.log.shares import GRACE_SECONDS
 from actorflow.events.topics import matches
 

@@ -75,7 +75,11 @@ def place_service(
     """
     options = traits.options
     if options.host is not None:
-        msg = f"{path} is a durable service: it runs in the process of its system, so leave out host="
+        msg = (
+            f"{path} is a durable service: it runs in the process of its system, so leave out host=. Work that needs a "
+            "process of its own is a step of a run that the handler starts, of an @af.task(cpu=True); or have the "
+            "service in another program on the same store: programs share the instances of a service"
+        )
         raise DefinitionError(msg)
     placed = place_durable(scheduler, store, path, traits)
     key = path.split("/", 2)[2]

@@ -333,7 +333,7 @@ class TaskStep(BodyStep):
 
     @property
     def works(self) -> Sequence[Work]:
-        """What is written with the result."""
+        """The work that is written with the result."""
         return () if self.attempt_now is None else self.attempt_now.works or ()
 
     def again(self, pause: float, *, counts: bool = True) -> None:

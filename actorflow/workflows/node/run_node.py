@@ -355,10 +355,8 @@ class RunNode:
             return
         is_known = give_back(self, body)
         self.forget(body)
-        if not self.is_closed and is_known:
-            self.look()
-        elif not self.is_closed:  # else it would be nobody's as long as this node lives
-            self.doubt()
+        if not self.is_closed:  # one that the store has not taken would be nobody's as long as this node lives
+            (self.look if is_known else self.doubt)()
 
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""
