@@ -410,3 +410,20 @@ def test_a_check_after_each_step_sees_all_of_them_and_its_error_is_the_waits():
         assert sorted(set(seen)) == [0, 1, 2, 3]
         system.sleep(1)
         assert Counter.count == 5
+
+
+def test_a_wait_that_is_cut_as_its_answer_comes_leaves_nothing_behind():
+    class Answering(af.Actor):
+        def on_receive(self, future):
+            scheduler = self.actor_ref._scheduler
+            scheduler.post_work(lambda: future.set(3))  # done as the next step begins, where the limit is looked at
+
+    with VirtualSystem("cut", seed=1, step_limit=100) as system:
+        answering, future = system.spawn(Answering), af.Future()
+        system.scheduler.step_limit = 1
+        answering.tell(future)
+        with pytest.raises(af.StuckError):
+            future.get()
+        system.scheduler.step_limit = 100
+        assert future.get() == 3
+        system.sleep(1)  # it hung: the turn was handed to the wait that was over

@@ -26,6 +26,7 @@ class Parked:
         "over",
         "scheduler",
         "stuck",
+        "told",
         "until",
     )
 
@@ -35,7 +36,7 @@ class Parked:
         self.scheduler = scheduler
         self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
         self.future = future
-        self.interrupted = self.stuck = self.over = False
+        self.interrupted = self.stuck = self.over = self.told = False
         self.away: list[bool] = []  # not empty while another thread has the baton
         self.until: float | None = None  # set while the driver sleeps
         self.item: Item | None = None  # the message that a waiting handler has at hand
@@ -46,7 +47,12 @@ class Parked:
         """Enter the run queue: the next to have the baton may be this thread."""
         if not self.over:
             self.over = True
-            self.scheduler.post_work(lambda: self.scheduler.ready.append(self))
+            self.scheduler.post_work(self.line_up)
+
+    def line_up(self) -> None:
+        """Enter the run queue, unless the thread was told meanwhile to go on at once: then nobody would wait there."""
+        if not self.told:
+            self.scheduler.ready.append(self)
 
     def enter(self) -> None:
         """Enter the run queue; the holder of the baton calls it."""

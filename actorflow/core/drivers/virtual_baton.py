@@ -223,7 +223,7 @@ class VirtualBaton(Scheduler):
         driver = self.driver
         if driver is None or not driver.away:
             return False
-        driver.over = True
+        driver.over = driver.told = True
         with contextlib.suppress(ValueError):
             self.ready.remove(driver)
         self.pass_to(worker, driver.lock)
