@@ -1,14 +1,17 @@
-"""Chaos: services end in the midst of their work, and the whole process is killed with SIGKILL and begins anew."""
+"""Chaos: services end in the midst of their work, and whole processes are killed with SIGKILL and begin anew."""
 
 from __future__ import annotations
 
 import logging
+import queue
 import random
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ from .services import SERVICES, Restartable
 if TYPE_CHECKING:
     from .day import Settings
 
-LONGEST = 0.05  # seconds from a line of a process to its kill
+LONGEST = 0.3  # seconds from a line of a process to a kill
 
 
 @contextmanager
@@ -49,32 +52,78 @@ def end_one(system: af.ActorSystem, chance: random.Random) -> None:
 
 
 def play_with_kills(app: str, settings: Settings) -> int:
-    """Have a day pass in a process that is killed so often, and begun anew on its store; return its exit code."""
-    chance = random.Random(settings.seed)
+    """Have a day pass in processes on one store that are killed so often, and begun anew; return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
+        store = settings.chaos_store or f"sqlite:///{Path(folder, 'shop.db')}"
         command = [
-            *(sys.executable, "-m", "actorflow", "run", "--store", f"sqlite:///{Path(folder, 'shop.db')}", app),
-            *("--orders", str(settings.orders), "--seed", str(settings.seed), "--progress", "--restarts"),
+            *(sys.executable, "-m", "actorflow", "run", "--store", store, app, "--progress", "--restarts", "1"),
+            *("--orders", str(settings.orders), "--seed", str(settings.seed)),
         ]
         if settings.log:
             command += ["--log", str(settings.log)]
-        for number in range(settings.chaos + 1):
-            code = play_once([*command, "1"], chance, spare=number == settings.chaos)
-            if code >= 0:
-                break
-        print(f"Chaos: the process was killed {number} times")
-    return code
+        nodes = Nodes(command, settings.nodes, random.Random(settings.seed))
+        try:
+            return nodes.play(settings.chaos)
+        finally:
+            nodes.end()
 
 
-def play_once(command: list[str], chance: random.Random, *, spare: bool) -> int:
-    """Run the shop; kill it after one of its first lines, unless it is spared. Return its exit code."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as shop:  # noqa: S603 - our own
-        assert shop.stdout is not None
-        lines = chance.randrange(3)
-        for number, line in enumerate(shop.stdout):
+class Nodes:
+    """The processes that have a day pass on one store."""
+
+    def __init__(self, command: list[str], count: int, chance: random.Random) -> None:
+        self.command = command
+        self.chance = chance
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # that any of them prints; None: one has ended
+        self.running = [self.start() for _ in range(count)]
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start one."""
+        node = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+        threading.Thread(target=self.listen, args=[node], daemon=True).start()
+        return node
+
+    def listen(self, node: subprocess.Popen[str]) -> None:
+        """Pass the lines of one on until its end."""
+        assert node.stdout is not None
+        for line in node.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def play(self, kills: int) -> int:
+        """Kill one of them after some lines, so often, unless one comes to its end before; return the exit code."""
+        killed = 0
+        while killed < kills and self.show(self.chance.randrange(1, 4)):
+            time.sleep(self.chance.uniform(0, LONGEST))
+            node = self.running.pop(self.chance.randrange(len(self.running)))
+            node.kill()
+            node.wait()
+            self.show_rest()
+            killed += 1
+            self.running.append(self.start())
+        for node in self.running:
+            node.wait()
+            self.show_rest()
+        print(f"Chaos: processes were killed {killed} times")
+        return max(abs(node.returncode) for node in self.running)
+
+    def show(self, count: int) -> bool:
+        """Print the next lines; say whether nobody has come to an end."""
+        for _ in range(count):
+            line = self.lines.get()
+            if line is None:
+                self.lines.put(None)
+                return False
             print(line, end="", flush=True)
-            if number == lines and not spare:
-                with suppress(subprocess.TimeoutExpired):
-                    shop.wait(chance.uniform(0, LONGEST))
-                shop.kill()
-    return shop.returncode
+        return True
+
+    def show_rest(self) -> None:
+        """Print what is there up to the end of one."""
+        while (line := self.lines.get()) is not None:
+            print(line, end="", flush=True)
+
+    def end(self) -> None:
+        """End those that are left."""
+        for node in self.running:
+            node.kill()
+            node.communicate()

@@ -3,6 +3,7 @@
     actorflow run examples.shop.choreographed:app               500 orders, with misfortunes of all kinds
     actorflow run examples.shop.choreographed:app --log FILE    the orders of a log, and what befell them
     actorflow run examples.shop.choreographed:app --chaos 10    kill the whole process so often, and restart services
+    ... --chaos 10 --nodes 2                                    the same with two processes on one store
     actorflow graph examples.shop.choreographed:app             who publishes what, and who hears it
 
 The services keep their books in the store, and the events are its log: with `actorflow run --store sqlite:///shop.db`
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 import actorflow as af
 
 from .customers import Customers
-from .day import Settings, milestones, play
+from .day import Settings, milestones, patiently, play
 from .events import OrderPlaced
 from .services import SERVICES
 
@@ -38,9 +39,10 @@ def main(system: af.ActorSystem, settings: Settings) -> int:
 def follow(system: af.ActorSystem, orders: Sequence[OrderPlaced]) -> Iterator[int]:
     """Place the orders, and say now and then how many of them are over."""
     customers = system.durable("customers", Customers)
-    placed = customers.call(Customers.order, 0, []).get()
+    placed = patiently(system, customers.call, Customers.order, 0, [])
     while placed < len(orders):
-        customers.call(Customers.wait, placed - OPEN).get()
-        placed = customers.call(Customers.order, placed, orders[placed : placed + BATCH]).get()
+        patiently(system, customers.call, Customers.wait, placed - OPEN)
+        some = orders[placed : placed + BATCH]
+        placed = patiently(system, customers.call, Customers.order, placed, some)
     for number in milestones(len(orders)):
-        yield customers.call(Customers.wait, number).get()
+        yield patiently(system, customers.call, Customers.wait, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -9,9 +10,11 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
+import actorflow as af
 from actorflow.cli import main as command_line
 from actorflow.core.drivers.virtual import VirtualScheduler
-from actorflow.testing import LeakCheck
+from actorflow.core.drivers.world import World
+from actorflow.testing import LeakCheck, VirtualSystem
 from examples.orders.generate import generate
 from examples.orders.log import expected as counted
 from examples.orders.log import write
@@ -23,7 +26,9 @@ from examples.shop.outside import of_log, of_seed
 from examples.shop.rules import OrderBook, ShippingBook, SoldOut, StockBook
 from tests.examples.logs import REAL_LOG, ROOT, needs_real_log
 from tests.examples.programs import PATIENCE
+from tests.servers import empty_store
 
+KILLS = 4
 FORMS = {
     "choreographed": (choreographed.app, choreographed.follow),
     "orchestrated": (orchestrated.app, orchestrated.lead),
@@ -116,6 +121,67 @@ def test_the_log_of_the_choreography_is_the_one_that_it_was_given():
     assert {activity: counts[activity] for activity in same} == {activity: log[activity] for activity in same}
 
 
+def begin(form, world, store):
+    """Start a node of the shop on a store that others may have, too."""
+    system = VirtualSystem._within(world, "shop", store=store)
+    for part in form[0]._declared.parts:
+        system.spawn(part)
+    return system
+
+
+def play_with_kills(form, orders, seed):
+    """Have a day pass on two nodes of a store, each of which is killed at times, in the midst of what it does.
+
+    Returns the books, and how often it was in the midst.
+    """
+    chance = random.Random(seed)
+    with LeakCheck(), quiet(), World(seed=seed) as world, af.open_store() as store:
+        systems = [begin(form, world, store), begin(form, world, store)]
+        try:
+            cuts = 0
+            for _ in range(KILLS):
+                leading = chance.randrange(2)
+                scheduler = systems[leading].scheduler.world
+                limit, scheduler.step_limit = scheduler.step_limit, chance.randint(1, 25)
+                try:
+                    list(form[1](systems[leading], orders))
+                except af.StuckError:
+                    cuts += 1
+                finally:
+                    scheduler.step_limit = limit
+                for place in chance.choice([[leading], [leading], [0, 1]]):
+                    systems[place]._kill()
+                    systems[place] = begin(form, world, store)
+            assert list(form[1](systems[0], orders))[-1] == len(orders)
+            systems[0].event_log.retry_all()
+            systems[0].sleep(60)
+            return books_of(systems[0]), cuts
+        finally:
+            for system in systems:
+                system.stop()
+
+
+def check_with_kills(form, seeds):
+    """Check the books of days with kills; return how often a node was killed in the midst."""
+    midst = 0
+    for seed in seeds:
+        orders = of_seed(10, seed)
+        books, cuts = play_with_kills(form, orders, seed)
+        assert broken(books, orders) == [], seed
+        midst += cuts
+    return midst
+
+
+def test_every_order_ends_once_though_nodes_are_killed_in_virtual_time(form):
+    assert check_with_kills(form, range(2)) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_every_order_ends_once_though_nodes_are_killed_in_virtual_time_with_more_seeds(form, seed):
+    check_with_kills(form, [seed])
+
+
 @needs_real_log
 @pytest.mark.slow
 def test_the_real_log_comes_out_equal_and_ten_packages_are_brought_back():
@@ -187,10 +253,27 @@ def test_a_log_is_for_the_choreography(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("nodes", ["1", "2"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @pytest.mark.parametrize("name", sorted(FORMS))
-def test_no_order_is_lost_or_paid_twice_though_services_crash_and_the_process_is_killed(name):
-    command = [sys.executable, "-m", "actorflow", "run", f"examples.shop.{name}:app", "--orders", "60", "--chaos", "4"]
+def test_no_order_is_lost_or_paid_twice_though_services_crash_and_processes_are_killed(
+    name, kind, nodes, request, tmp_path
+):
+    with empty_store(kind, request, tmp_path / "shop.db") as url:
+        run_with_kills(f"examples.shop.{name}:app", "--nodes", nodes, "--chaos-store", url)
+
+
+def run_with_kills(app, *options):
+    """Have a day pass in processes that are killed, and see that all is well."""
+    command = [sys.executable, "-m", "actorflow", "run", app, "--orders", "60", "--chaos", "4", *options]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, (result.stdout, result.stderr)
     assert "all is well" in result.stdout
-    assert "the process was killed" in result.stdout
+    assert "Chaos: processes were killed" in result.stdout
+
+
+@pytest.mark.parametrize("options", [["--nodes", "2"], ["--chaos-store", "sqlite:///shop.db"], ["--nodes", "0"]])
+def test_options_of_chaos_without_it_are_refused(options):
+    result = CliRunner().invoke(command_line, ["run", "examples.shop.choreographed:app", *options])
+    assert result.exit_code == 2
+    assert "--nodes" in result.output
