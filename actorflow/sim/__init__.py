@@ -2,12 +2,12 @@
 
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
 `failure` (the error), `report` (figures of a run).
-`choices`, `faults`, `world` and `search` are rooms of their own.
+`choices`, `faults`, `patches`, `world` and `search` are rooms of their own.
 """
 
-from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.failure import NotSimulated, SimulationFailure
 from actorflow.sim.simulate import simulate
 from actorflow.sim.simulation import Simulation
 from actorflow.sim.world.link import Link
 
-__all__ = ["Link", "Simulation", "SimulationFailure", "simulate"]
+__all__ = ["Link", "NotSimulated", "Simulation", "SimulationFailure", "simulate"]

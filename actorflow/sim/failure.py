@@ -1,10 +1,10 @@
-"""Failure: the error of a simulated run that breaks a property."""
+"""Failure: the errors of simulated runs: a property that does not hold, and code that leaves the simulation."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from actorflow.errors import ActorflowError
+from actorflow.errors import ActorflowError, DefinitionError
 
 
 class SimulationFailure(ActorflowError, AssertionError):
@@ -40,3 +40,25 @@ class SimulationFailure(ActorflowError, AssertionError):
 
 def _failed_again(property: str, time: float, why: str, seed: int | None, scenario: str) -> SimulationFailure:
     return SimulationFailure(property, time, why, seed=seed, scenario=scenario)
+
+
+class NotSimulated(DefinitionError):
+    """Code that runs in a simulation starts a thread or a process, or opens a socket: that takes real time.
+
+    Attributes:
+        what: it does.
+        file: of the user's line that does it.
+        line: its number.
+    """
+
+    def __init__(self, what: str, file: str, line: int) -> None:
+        self.what = what
+        self.file = file
+        self.line = line
+        super().__init__(
+            f"{file}:{line}: {what}, which takes real time, and a simulation has none: put it into an actor, a task or "
+            "a function that the test replaces"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NotSimulated, (self.what, self.file, self.line)

@@ -17,6 +17,7 @@ from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.targets import Target, found
+from actorflow.sim.patches import patched
 from actorflow.sim.report import Report
 from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
@@ -99,6 +100,7 @@ class Simulation:
         self._always: list[Always] = []
         self._eventually: list[Eventually] = []
         self._sometimes: list[Sometimes] = []
+        patched.enter()
 
     # --- what runs ---------------------------------------------------------------------------------------------------
 
@@ -329,9 +331,12 @@ class Simulation:
             with contextlib.suppress(ActorflowError):
                 unfreeze(world)
         finally:
-            world.close()
-            if self._store is not None:
-                self._store.close()
+            try:
+                world.close()
+                if self._store is not None:
+                    self._store.close()
+            finally:
+                patched.leave()
 
     def __enter__(self) -> Self:
         return self

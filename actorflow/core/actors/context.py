@@ -71,7 +71,8 @@ class Context:
 
     def now(self) -> float:
         """Return seconds since the epoch on the system's clock."""
-        return self._running().clock.time()
+        scheduler = self._running()
+        return scheduler.time_for(self._ref) if scheduler.is_virtual else scheduler.clock.time()
 
     @property
     def random(self) -> random.Random:

@@ -22,7 +22,7 @@ from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT, Execution
 from actorflow.core.running.scheduler import Scheduler
-from actorflow.errors import ActorflowError, ThreadLimit
+from actorflow.errors import ActorflowError, DefinitionError, ThreadLimit
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.parked import Parked
@@ -98,6 +98,10 @@ class VirtualBaton(Scheduler):
             from actorflow.core.drivers.virtual_loop import end_task  # noqa: PLC0415 - imported by then
 
             end_task(execution.task)  # type: ignore[attr-defined]
+
+    def real_time(self, why: str) -> DefinitionError:
+        """Return the error of a call that takes real time."""
+        return DefinitionError(why)
 
     def close_coroutine(self, coro: Any) -> None:
         """End the coroutine of a handler that was abandoned, also one that goes on all the same."""

@@ -20,7 +20,6 @@ from actorflow.core.drivers.unwinding import end_coroutine
 from actorflow.core.drivers.virtual_threads import LoopTurn
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_baton import VirtualBaton
@@ -157,12 +156,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return future
 
     def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        msg = (
+        raise self.scheduler.real_time(
             "connections, processes, signals and executors take real time, and the asyncio loop of a virtual system "
             "has none: put what needs them into an actor or function that the test replaces, or use a live system (the "
             "fixture `system`)"
         )
-        raise DefinitionError(msg)
 
     async def _refuse_async(self, *args: Any, **kwargs: Any) -> NoReturn:
         self._refuse(*args, **kwargs)

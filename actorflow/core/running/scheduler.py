@@ -158,6 +158,10 @@ class Scheduler(Extensions):
         """Return a new lock for a thread to park on."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
+    def time_for(self, ref: ActorRef[Any]) -> float:  # noqa: ARG002 - a simulated host may have a clock that is wrong
+        """Return seconds since the epoch, by the clock of an actor's process."""
+        return self.clock.time()
+
     def random_for(self, path: str) -> random.Random:  # noqa: ARG002 - in virtual time each has its own
         """Return the random numbers of an actor, also for draws of the runtime on its behalf: one stream for all."""
         return self.random

@@ -131,6 +131,37 @@ class At:
 
         return self._add("slow", f"{name_of(target)} {factor:g} times slower", target, heal, act, end, factor)
 
+    def clock_skew(self, target: Target, seconds: float, *, heal: float = 0.0) -> Self:
+        """Have the clock of a host be ahead by some seconds, or behind by negative ones.
+
+        Its actors see it: `ctx.now`, `time.time`, `datetime.now`. Timers and timeouts do not: they go by the seconds
+        that have passed.
+
+        Args:
+            target: a host, or a node: all of its hosts.
+            seconds: by which it is wrong.
+            heal: virtual seconds until it is right again; 0: never.
+
+        Raises:
+            DefinitionError: there is no such target, or the seconds are none.
+        """
+        self._check_seconds("heal", heal)
+        if not is_number(seconds) or not math.isfinite(seconds):
+            raise DefinitionError(f"clock_skew({text_of(seconds)}): give virtual seconds")
+        hosts: list[SimHost] = []
+
+        def act(fault: Fault) -> None:
+            hosts.extend(self._hosts(target))
+            for host in hosts:
+                host.skews.append(fault)
+
+        def end(fault: Fault) -> None:
+            for host in hosts:
+                host.skews.remove(fault)
+
+        text = f"clock of {name_of(target)} {seconds:+g} s"
+        return self._add("clock skew", text, target, heal, act, end, seconds)
+
     def deploy(self, app: App, *, nodes: Sequence[int] | None = None) -> Self:
         """Replace the app of nodes by another one: each stops by its grace time, and starts with the new code.
 

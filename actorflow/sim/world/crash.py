@@ -41,6 +41,7 @@ def crash_host(scheduler: SimScheduler, host: SimHost, down: float) -> None:
     ]
     for ref in reversed(refs):
         lose_incarnation(scheduler, ref, error)
+    free_locks(world, refs)
     for ref in reversed(refs):
         if ref not in highest:
             bury(ref, None, error)
@@ -56,6 +57,15 @@ def tell_supervisors(refs: list[ActorRef[Any]], error: HostDied) -> None:
         if ref._state != DEAD and ref._actor is None:
             ref._parent.crashed(ref, error)
             ref._parent.child_ended(ref, error, final=False)
+
+
+def free_locks(world: SimWorld, refs: list[ActorRef[Any]]) -> None:
+    """Free the locks that actors of a dead host hold: with its memory they are gone."""
+    uids = {ref.uid for ref in refs}
+    for lock, ref in list(world.held.items()):
+        if ref.uid in uids:
+            del world.held[lock]
+            lock.free()
 
 
 def refs_below(children: Any) -> Iterator[ActorRef[Any]]:
@@ -86,9 +96,11 @@ def lose_incarnation(scheduler: SimScheduler, ref: ActorRef[Any], error: HostDie
 def freeze_all(scheduler: SimScheduler) -> None:
     """Freeze all handlers of a node that dies."""
     error = HostDied(scheduler.hosts_here.main.name, signal=KILLED, host=scheduler.hosts_here.main.name)
-    for ref in list(refs_below(scheduler.root)):
+    refs = list(refs_below(scheduler.root))
+    for ref in refs:
         for execution in scheduler.executions(ref):
             freeze(scheduler.world, execution, error)
+    free_locks(scheduler.world, refs)
 
 
 def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:

@@ -19,6 +19,7 @@ class SimHost:
         node: the number of its node.
         life: counts its deaths: a message that was under way to it belongs to one life.
         pauses: faults for which it runs nothing.
+        skews: faults by which its clock is wrong; the amounts are seconds.
     """
 
     def __init__(self, name: str, node: int) -> None:
@@ -26,6 +27,15 @@ class SimHost:
         self.node = node
         self.life = 0
         self.pauses: list[Active] = []
+        self.skews: list[Active] = []
+
+    def skew(self) -> float:
+        """Return the seconds by which its clock is ahead."""
+        if not self.skews:
+            return 0.0
+        for fault in self.skews:
+            fault.touched = True
+        return sum(fault.amount for fault in self.skews)
 
     def __repr__(self) -> str:
         return f"<host {self.name}>"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.drivers.parked import Parked
+from actorflow.core.drivers.unwinding import LIBRARY, PACKAGE, PACKAGES
 from actorflow.core.drivers.world import World, WorldScheduler
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead
 from actorflow.sim.choices.schedules import Priorities, schedule_of
+from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.errors import DefinitionError
     from actorflow.sim.choices.chooser import Chooser
     from actorflow.sim.world.host import NodeHosts, SimHost
     from actorflow.sim.world.network import Active
@@ -39,6 +43,7 @@ class SimWorld(World):
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
         digest: of all steps so far: two runs that took the same steps have the same.
+        held: locks that handlers hold, and whose actors.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
     """
 
@@ -53,6 +58,7 @@ class SimWorld(World):
         self.is_called = False  # a client event is under way: what it sends is part of it
         self.digest = 0
         self.frozen: dict[Any, Any] = {}
+        self.held: dict[Any, ActorRef[Any]] = {}
         self.late: list[Any] = []  # entries of hosts that are paused
         self.any_paused = False
         self._first_uid = next(REFS.uids)
@@ -177,6 +183,21 @@ class SimScheduler(WorldScheduler):
         """Return the random numbers of an actor: on each node others, or all would draw the same."""
         return super().random_for(path if self.number == 0 else f"{self.number}{path}")
 
+    def time_for(self, ref: ActorRef[Any]) -> float:
+        """Return seconds since the epoch by the clock of an actor's host."""
+        return self.clock.time() + self.hosts_here.of(ref).skew()
+
+    def real_time(self, why: str) -> DefinitionError:  # noqa: ARG002 - it names the line
+        """Return the error of a call of an asyncio loop that takes real time; the run fails by it."""
+        frame = sys._getframe(1)
+        while frame.f_back is not None and not is_callers(frame.f_code.co_filename):
+            frame = frame.f_back
+        what = "asyncio opens a connection, or starts a process or a thread"
+        error = NotSimulated(what, frame.f_code.co_filename, frame.f_lineno)
+        if self.world.failure is None:
+            self.world.failure = error
+        return error
+
     def run_entry(self, worker: VirtualThread, given: Given) -> None:
         """Run a handler, or a step of one, in the name of the client event that it comes of."""
         world = self.world
@@ -204,6 +225,13 @@ class SimScheduler(WorldScheduler):
         for own in self._own_threads:
             own.end()
         self.close()
+
+
+def is_callers(file: str) -> bool:
+    """Say whether a file has the code of a user: neither the runtime's nor the library's."""
+    if file.startswith(LIBRARY):
+        return any(map(file.__contains__, PACKAGES))
+    return not file.startswith(PACKAGE)
 
 
 def ref_of(entry: Any) -> ActorRef[Any] | None:
