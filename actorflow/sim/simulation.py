@@ -231,7 +231,7 @@ class Simulation:
         if not is_number(until) or not world.clock.now <= until < math.inf:
             raise DefinitionError(f"run(until={text_of(until)}): it is {world.clock.now:g} s already")
         self.has_run = True
-        world.after_step = self._look
+        world.after_step = self._look if self._always or self._eventually or self._sometimes else None
         try:
             self._look()
             healed = max((fault.end for fault in self.faults), default=0.0)

@@ -12,23 +12,33 @@ import hashlib
 import math
 import random
 import re
+import threading
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.drivers import collector, watchdog
 from actorflow.core.drivers.parked import Parked
 from actorflow.core.drivers.virtual_threads import Given, LoopTurn, VirtualOwnThread, VirtualThread
 from actorflow.core.drivers.virtual_waits import VirtualWaits
-from actorflow.core.messages.execution import CURRENT
-from actorflow.core.refs.cell import BUSY, READY
+from actorflow.core.messages.execution import ABANDONED, CURRENT, Abandoned
+from actorflow.core.messages.handlers import HANDLERS
+from actorflow.core.messages.messages import CHANGED, Ended
+from actorflow.core.refs.cell import BUSY, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
+from actorflow.core.refs.failure import failed
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
-from actorflow.core.running.run_queue import Ahead, SchedulerThread
+from actorflow.core.running.run_queue import AT_REST, Ahead, Done, SchedulerThread
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
+    import contextvars
+
     from actorflow.core.drivers.virtual_loop import VirtualLoop
 
+ENTRIES: Final = frozenset((Parked, LoopTurn, AsyncHandler, Ahead))  # of the run queue, that are no refs
+REPORTS: Final = frozenset((AsyncHandler, Done))  # of handlers; they are no messages
+NO_CAUSE: Final = (None, None)
 ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
@@ -40,6 +50,8 @@ class VirtualScheduler(VirtualWaits):
     `trace` collects (virtual time, path, message) of each step when it is a list. StuckError ends a wait of more than
     `step_limit` steps, and one in which a handler keeps its turn for `turn_seconds` of real time.
     """
+
+    is_killed = False  # of a system in a world: nothing of it runs any more
 
     def __init__(
         self,
@@ -53,11 +65,26 @@ class VirtualScheduler(VirtualWaits):
     ) -> None:
         super().__init__(name=name, seed=seed, ask_timeout=ask_timeout, threads=threads, step_limit=step_limit)
         self.seed = seed
+        self._draw = self.random.random
         self.streams: dict[str, random.Random] = {}
-        self.trace: list[tuple[float, str, str]] | None = None
+        self._trace: list[tuple[float, str, str]] | None = None
+        self.detours = False  # True: each step goes by `start`, which notes it, or sees whether it is to be taken
+        # Of a simulation: the events that messages in the run queue come of, by the item's id, and that of this step.
+        self.causes: dict[int, tuple[Any, int | None]] | None = None
+        self.cause: int | None = None
         collector.hold_off(id(self))
         if turn_seconds is not None:
             watchdog.watch(self, turn_seconds)
+
+    @property
+    def trace(self) -> list[tuple[float, str, str]] | None:
+        """The steps so far, if they are noted."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, steps: list[tuple[float, str, str]] | None) -> None:
+        self._trace = steps
+        self.detours = steps is not None
 
     def random_for(self, path: str) -> random.Random:
         """Return the stream of random numbers of a path: what others draw, and when, does not shift it."""
@@ -69,35 +96,133 @@ class VirtualScheduler(VirtualWaits):
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
-    def step(self, worker: VirtualThread) -> None:
-        """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
-        self.sort_all()
+    def run_steps(self, worker: VirtualThread) -> None:
+        """Take step after step, until a handler has changed the context, or the system is closed."""
+        context = self.context.copy()
+        context.run(self._run_steps, worker, context)
+
+    def _run_steps(self, worker: VirtualThread, context: contextvars.Context) -> None:
+        """Take steps. A message of a plain handler runs here, without the calls of `start`: a third of its time."""
+        inbox, ready, set_current, free = self.inbox, self.ready, CURRENT.set, self._free_queues
+        set_current(None)
+        worker.ident = threading.get_ident()
+        while not self.closed:
+            for _ in range(len(inbox)):  # as `sort_all` does, for the few messages of one step
+                if not inbox:  # some work among it has sorted the rest
+                    break
+                item: Any = inbox.popleft()
+                ref: Any = item[0]
+                if ref._state == READY and ref._queue is not None and type(item[1]) not in REPORTS:
+                    ref._queue.append(item)
+                elif ref._state == IDLE and type(item[1]) not in REPORTS:
+                    ref._state = READY
+                    ref._queue = free.pop() if free else self.new_queue()
+                    ref._queue.append(item)
+                    ready.append(ref)
+                else:
+                    self.sort(item)
+            ref = item = None
+            if (
+                not ready
+                or self.after_step is not None
+                or self.lost_baton
+                or self.failure is not None
+                or self.steps >= self.last_step
+            ) and not self._is_due(worker):
+                continue
+            self.steps += 1
+            if not self.steps % collector.STEPS:
+                collector.collect(self.steps)
+            ref = self.pick()
+            if self.detours or ref.__class__ in ENTRIES or ref._traits.pinned:
+                lock = self.start(worker, ref)
+                ref = None
+                if lock is not None:
+                    self.pass_to(worker, lock)  # here, where this thread holds no request: see `report_unread`
+                continue
+            if ref._state != READY or not ref._queue:
+                continue
+            owner = ref._scheduler
+            if owner.is_killed:
+                continue
+            item = ref._queue.popleft()
+            ref._state = BUSY
+            causes = self.causes
+            if causes is not None:
+                self.cause = causes.pop(id(item), NO_CAUSE)[1] if causes else None
+            _, message, future, _ = item
+            result: Any = None
+            self.running = worker
+            worker.scheduler = owner
+            worker.is_busy = True
+            worker.item = item
+            set_current(worker)
+            try:
+                try:
+                    if (kind := type(message)) in HANDLERS:
+                        result = HANDLERS[kind](ref, message)
+                    else:
+                        result = ref._actor.on_receive(message)
+                except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+                    outcome: Any = failed(owner, worker, error, future) or CHANGED
+                else:
+                    if worker.item is not item or (kind := type(result)) is CoroutineType or kind is Ended:
+                        outcome = owner.finish(worker, item, result)
+                    else:
+                        outcome = None
+                        if future is not None:
+                            future._settle(result, None)
+                worker.is_busy = False
+                if worker.is_struck or worker.strikes or worker.entries or worker.refused:
+                    worker.end()
+            except Abandoned:  # it was struck in the last lines, which are the runtime's own; no other strike follows
+                outcome = None
+                worker.end_struck()
+            set_current(None)
+            cold = ref._cold
+            if outcome is not None or worker.item is ABANDONED or not (cold is None or cold.is_quiet):
+                owner.after(worker, ref, outcome)
+            elif ref._queue:
+                ref._state = READY
+                ready.append(ref)
+            else:
+                free.append(ref._queue)
+                ref._queue = None
+                ref._state = IDLE
+            worker.item = AT_REST
+            ref = item = message = future = result = outcome = owner = cold = None
+            if len(context) > 1:  # more than CURRENT: a handler has set a variable
+                return
+
+    def _is_due(self, worker: VirtualThread) -> bool:
+        """Look after the driver, and let time pass; False if there is no step to take now."""
         if self.lost_baton:
             self.rest(worker)
-            return
+            return False
         if self.after_step is not None or self.failure is not None or self.steps >= self.last_step:
             self.check_run()
             if self.failure is not None and self.tell_driver(worker):
-                return
-        if not self.ready:
-            if not self.inbox and not self.end_sleep() and not self.advance():
-                self.give_back(worker)
-            return
-        self.steps += 1
-        if not self.steps % collector.STEPS:
-            collector.collect(self.steps)
-        lock = self.start(worker, self.pick())
-        if lock is not None:
-            self.pass_to(worker, lock)  # here, where this thread holds no request while it rests: see `report_unread`
+                return False
+        if self.ready:
+            return True
+        if not self.inbox and not self.end_sleep() and not self.advance():
+            self.give_back(worker)
+        return False
 
     def pick(self) -> Any:
         """Choose the next actor to run."""
         if self.seed is None or len(self.ready) == 1:
             return self.ready.popleft()
-        index = self.random.randrange(len(self.ready))
-        self.ready.rotate(-index)
-        entry = self.ready.popleft()
-        self.ready.rotate(index)
+        return self.take(int(self._draw() * len(self.ready)))
+
+    def take(self, index: int) -> Any:
+        """Take the entry at a position out of the run queue; the others keep their order."""
+        ready = self.ready
+        if not index:
+            return ready.popleft()
+        ready.rotate(-index)
+        entry = ready.popleft()
+        ready.rotate(index)
         return entry
 
     def advance(self) -> bool:

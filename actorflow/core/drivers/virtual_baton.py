@@ -131,7 +131,7 @@ class VirtualBaton(Scheduler):
         DRIVERS[threading.get_ident()] = self.refuse
         try:
             while not self.closed:
-                self.step(worker)
+                self.run_steps(worker)
         except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and free the driver
             logger.critical("The virtual scheduler failed; please report it", exc_info=error)
             if self.driver is not None:
@@ -141,8 +141,8 @@ class VirtualBaton(Scheduler):
             DRIVERS.pop(threading.get_ident(), None)
             self.workers.pop(worker, None)
 
-    def step(self, worker: VirtualThread) -> None:
-        """Let one thing happen, or time pass."""
+    def run_steps(self, worker: VirtualThread) -> None:
+        """Let things happen, and time pass, until a new context is needed, or the system is closed."""
         raise NotImplementedError  # pragma: no cover - the subclass has it
 
     def refuse(self, future: Future[Any], timeout: float | None) -> None:

@@ -51,6 +51,18 @@ class VirtualThread(SchedulerThread):
         self.refused = self.entries = self.ident = self.strikes = 0
         self.is_busy = self.is_struck = False
 
+    def end(self) -> None:
+        """Take the turn back from a handler that has returned, or raised, though it was refused waits, or struck."""
+        self.is_busy = False
+        self.refused = 0
+        self.frames_over()
+
+    def end_struck(self) -> None:
+        """Take the turn back from a handler that was struck in the last lines, which are the runtime's own."""
+        self.is_busy = False
+        self.frames_over()
+        logger.debug("a handler was ended as it returned")
+
     def run(self, turn: Callable[[VirtualThread, Any], None], given: Any) -> None:
         """Give the turn to a handler, or to the loop's callbacks, and take it back."""
         self.refused = self.entries = 0
@@ -59,13 +71,9 @@ class VirtualThread(SchedulerThread):
         self.is_busy = True
         try:
             turn(self, given)
-            self.is_busy = False
-            if self.is_struck or self.strikes or self.entries:  # it has returned all the same
-                self.frames_over()
-        except Abandoned:  # it was struck in the last lines, which are the runtime's own; no other strike follows
-            self.is_busy = False
-            self.frames_over()
-            logger.debug("a handler was ended as it returned")
+            self.end()
+        except Abandoned:  # no other strike follows
+            self.end_struck()
 
     @property
     def is_over(self) -> bool:

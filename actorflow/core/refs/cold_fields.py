@@ -72,6 +72,11 @@ class ColdFields:
         self.listeners: list[ActorRef[Any]] = []
         self.pinned: OwnThread | VirtualOwnThread | None = None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be done about the actor after its handler."""
+        return self.exit is None and not self.unstash
+
 
 class ExitRequest:
     """A supervisor's request that the incarnation end after the current handler.

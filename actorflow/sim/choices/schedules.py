@@ -42,7 +42,7 @@ def schedule_of(chooser: Chooser, name_of: Callable[[Any], object]) -> RunOrder:
         return lambda _: 0
     if chooser.seed % 3 == 1:
         return Priorities(chooser, name_of)
-    return at_random(chooser)
+    return Random(chooser)
 
 
 def replayed(chooser: Chooser) -> RunOrder:
@@ -50,16 +50,23 @@ def replayed(chooser: Chooser) -> RunOrder:
     return lambda ready: chooser.choose(PICK, len(ready))
 
 
-def at_random(chooser: Chooser) -> RunOrder:
-    """Return the schedule that takes any entry."""
-    draw, append = stream_of(chooser.seed, PICK).random, chooser.taken[PICK].append
+class Random:
+    """The schedule that takes any entry.
 
-    def pick(ready: deque[Any]) -> int:
-        index = int(draw() * len(ready))
-        append(index)
+    Attributes:
+        draw: the next random number.
+        drawn: the choices so far.
+    """
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.draw = stream_of(chooser.seed, PICK).random
+        self.drawn = chooser.taken[PICK]
+
+    def __call__(self, ready: deque[Any], /) -> int:
+        """Return any position."""
+        index = int(self.draw() * len(ready))
+        self.drawn.append(index)
         return index
-
-    return pick
 
 
 class Priorities:

@@ -105,6 +105,7 @@ def freeze_all(scheduler: SimScheduler) -> None:
 
 def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
     """Keep a handler from ever going on; whoever asked hears of the death."""
+    world.detours = True
     item = execution.item
     execution.item = ABANDONED
     execution.left = item

@@ -73,6 +73,8 @@ class SimBase(CopyingBase):
 
     __slots__ = ()
 
+    _is_open = True  # a send puts its message into the mailbox, whatever is in there
+
     _virtual_host: SimHost  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, *args: Any) -> None:
@@ -102,7 +104,23 @@ class SimBase(CopyingBase):
 
     def tell(self, message: Any) -> None:
         """Send a message; a copy, by the network, if it goes to another host."""
-        self._send(message, None)
+        execution = CURRENT_GET()
+        sender: Any = None if execution is None else execution.item[0]
+        try:
+            if sender._virtual_host is not self._virtual_host or self._state >= ENDING or not self._is_open:
+                self._send(message, None)
+                return
+        except AttributeError:  # it is no actor, or a durable one
+            self._send(message, None)
+            return
+        world: Any = self._scheduler._world  # type: ignore[attr-defined]
+        item = (self, message, None, sender)
+        cause = world.cause
+        if cause is not None:
+            world.causes[id(item)] = (item, cause)
+        world.inbox.append(item)
+        if self._scheduler.idle:
+            self._scheduler.wake()
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
@@ -196,6 +214,8 @@ class BoundedSimRef(SimBase, BoundedRef):
     """A ref with a bounded mailbox of a simulated node. Messages of other hosts do not wait in their senders."""
 
     __slots__ = ("_virtual_host",)
+
+    _is_open = False
 
     def _post(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
         if self._source(sender) is not None:

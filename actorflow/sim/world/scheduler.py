@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.drivers.parked import Parked
 from actorflow.core.drivers.unwinding import LIBRARY, PACKAGE, PACKAGES
+from actorflow.core.drivers.virtual import ENTRIES
 from actorflow.core.drivers.world import World, WorldScheduler
 from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.messages.messages import SUSPENDED
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.running.async_handler import AsyncHandler
-from actorflow.core.running.run_queue import Ahead
-from actorflow.sim.choices.schedules import Priorities, schedule_of
+from actorflow.core.running.run_queue import Ahead, SchedulerThread
+from actorflow.sim.choices.schedules import Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
     from actorflow.core.messages.execution import Item
@@ -38,8 +40,6 @@ class SimWorld(World):
     Attributes:
         chooser: makes all choices.
         network: brings messages from host to host.
-        cause: the client event that the step which runs now comes of.
-        causes: those of items that wait, by the item's id; it is kept as long.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
         digest: of all steps so far: two runs that took the same steps have the same.
@@ -51,8 +51,7 @@ class SimWorld(World):
         super().__init__(seed=chooser.seed, step_limit=step_limit, turn_seconds=turn_seconds)
         self.chooser = chooser
         self.network = Network(self, chooser)
-        self.cause: int | None = None
-        self.causes: dict[int, tuple[Item, int]] = {}
+        self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
         self.entered: list[str] | None = None
         self.is_called = False  # a client event is under way: what it sends is part of it
@@ -64,6 +63,9 @@ class SimWorld(World):
         self._first_uid = next(REFS.uids)
         self._kinds: dict[type, int] = {}
         self._schedule = schedule_of(chooser, name_of)
+        self._drawn: list[int] | None = None
+        if isinstance(self._schedule, Random):
+            self._draw, self._drawn = self._schedule.draw, self._schedule.drawn
 
     def calm(self) -> None:
         """Have any order from now on: the last fault has healed, and a schedule that starves would prove nothing."""
@@ -108,16 +110,28 @@ class SimWorld(World):
     def pick(self) -> Any:
         """Choose the next entry to run, and note it in the digest."""
         ready = self.ready
-        index = 0
-        if len(ready) > 1:
-            index = self._schedule(ready)
+        count, index = len(ready), 0
+        if count > 1:
+            if self._drawn is not None:  # as the schedule does, without its call
+                index = int(self._draw() * count)
+                self._drawn.append(index)
+            else:
+                index = self._schedule(ready)
+        if index:
             ready.rotate(-index)
             entry = ready.popleft()
             ready.rotate(index)
         else:
             entry = ready.popleft()
-        self.digest = hash((self.digest, self.clock.now, index, name_of(entry, self._first_uid)))
+        number = name_of(entry, self._first_uid) if entry.__class__ in ENTRIES else entry.uid - self._first_uid
+        self.digest = hash((self.digest, index, number))
         return entry
+
+    def advance(self) -> bool:
+        """Jump to the next timer, if there is one, and note the time in the digest."""
+        has_advanced = super().advance()
+        self.digest = hash((self.digest, self.clock.now))
+        return has_advanced
 
     def start(self, worker: VirtualThread, entry: Any) -> Any:
         """Run an entry, unless its host is paused or dead."""
@@ -141,7 +155,7 @@ class SimWorld(World):
         """Have hosts run nothing."""
         for host in hosts:
             host.pauses.append(fault)
-        self.any_paused = True
+        self.any_paused = self.detours = True
 
     def unpause(self, hosts: list[SimHost], fault: Active) -> None:
         """Have hosts run again, with the messages that came to them meanwhile."""
@@ -197,6 +211,14 @@ class SimScheduler(WorldScheduler):
         if self.world.failure is None:
             self.world.failure = error
         return error
+
+    def begin(self, worker: SchedulerThread, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
+        """Run an `async def` handler up to its first wait; its next steps are in the name of the same client event."""
+        cause = self.world.cause
+        outcome = super().begin(worker, item, coro)
+        if outcome is SUSPENDED and cause is not None:
+            self.world.causes[id(item)] = (item, cause)
+        return outcome
 
     def run_entry(self, worker: VirtualThread, given: Given) -> None:
         """Run a handler, or a step of one, in the name of the client event that it comes of."""
