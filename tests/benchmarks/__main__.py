@@ -26,6 +26,7 @@ from . import (
     queues,
     restart,
     sagas,
+    simulation,
     standbys,
     waiting,
     workflows,
@@ -54,6 +55,7 @@ GROUPS = (
     dags,
     workflows,
     sagas,
+    simulation,
     waiting,
 )
 
