@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_loop import VirtualLoop
 
 ENTRIES: Final = frozenset((Parked, LoopTurn, AsyncHandler, Ahead))  # of the run queue, that are no refs
-REPORTS: Final = frozenset((AsyncHandler, Done))  # of handlers; they are no messages
 NO_CAUSE: Final = (None, None)
 ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
@@ -112,9 +111,12 @@ class VirtualScheduler(VirtualWaits):
                     break
                 item: Any = inbox.popleft()
                 ref: Any = item[0]
-                if ref._state == READY and ref._queue is not None and type(item[1]) not in REPORTS:
+                kind: Any = type(item[1])  # compared, not looked up: its class may have no hash
+                if kind is AsyncHandler or kind is Done:
+                    self.sort(item)
+                elif ref._state == READY and ref._queue is not None:
                     ref._queue.append(item)
-                elif ref._state == IDLE and type(item[1]) not in REPORTS:
+                elif ref._state == IDLE:
                     ref._state = READY
                     ref._queue = free.pop() if free else self.new_queue()
                     ref._queue.append(item)
