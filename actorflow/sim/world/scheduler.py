@@ -123,14 +123,18 @@ class SimWorld(World):
             ready.rotate(index)
         else:
             entry = ready.popleft()
-        number = name_of(entry, self._first_uid) if entry.__class__ in ENTRIES else entry.uid - self._first_uid
+        if entry.__class__ in ENTRIES or not entry.uid:
+            number = name_of(entry, self._first_uid)
+        else:
+            number = entry.uid - self._first_uid
         self.digest = hash((self.digest, index, number))
         return entry
 
     def advance(self) -> bool:
         """Jump to the next timer, if there is one, and note the time in the digest."""
         has_advanced = super().advance()
-        self.digest = hash((self.digest, self.clock.now))
+        if has_advanced:
+            self.digest = hash((self.digest, self.clock.now))
         return has_advanced
 
     def start(self, worker: VirtualThread, entry: Any) -> Any:
