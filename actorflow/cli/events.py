@@ -30,7 +30,7 @@ def events() -> None:
     """Look at the event log of a store, at events that could not be handled, and at its consumers.
 
     --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, the path of its file, or
-    postgresql://...
+    postgresql://...  In its place, --app names an app whose store it is.
     """
 
 

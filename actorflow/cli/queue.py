@@ -7,13 +7,14 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from actorflow.app.settings import Settings
-from actorflow.cli import CommandGroup, fail
+from actorflow.cli import CommandGroup, fail, import_from_here
 from actorflow.cli.output import COUNTED, ENDS, NUMBER, confirm, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.text import plural
@@ -36,22 +37,52 @@ def queue() -> None:
     """Look into the queues of a store, and change them; no daemon need be running.
 
     --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, the path of its file, or
-    postgresql://...
+    postgresql://...  In its place, --app names an app whose store it is.
     """
 
 
-def on_store(command: F) -> F:
-    """Add the options that all commands have."""
-    command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-    return click.option(
+def on_store(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that all commands have; the URL of the store is that of --store, or of an app."""
+
+    @click.option(
         "--store",
         "url",
         envvar="ACTORFLOW_STORE",
         show_envvar=True,
-        required=True,
         metavar="URL",
         help="sqlite:///shop.db, the path of its file, or postgresql://...",
-    )(command)
+    )
+    @click.option(
+        "--app", "target", metavar="MODULE:ATTRIBUTE", help="The store of this app, which is imported for it."
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @wraps(command)
+    def found(*args: Any, url: str | None, target: str | None, **given: Any) -> Any:
+        return command(*args, url=url_given(url, target), **given)
+
+    return found
+
+
+def url_given(url: str | None, target: str | None) -> str:
+    """Return the URL of the store that a command works on."""
+    if target is None:
+        if url is None:
+            msg = "Missing option '--store' (env var: 'ACTORFLOW_STORE'), or '--app' with the app whose store it is."
+            raise click.UsageError(msg, click.get_current_context())
+        return url
+    source = click.get_current_context().get_parameter_source("url")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        fail("give --store, or the --app whose store it is, and not both")
+    from actorflow.app.loading import load
+
+    import_from_here()
+    try:
+        store = load(target).store
+    except ActorflowError as error:
+        fail(str(error))
+    if not isinstance(store, str):
+        fail(f"the store of {target} was given as an open one: name it by --store")
+    return store
 
 
 @contextmanager

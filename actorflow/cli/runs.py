@@ -24,7 +24,7 @@ def runs() -> None:
     """Look at the runs of workflows in a store, and change them; no daemon need be running.
 
     --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, the path of its file, or
-    postgresql://...
+    postgresql://...  In its place, --app names an app whose store it is.
     """
 
 

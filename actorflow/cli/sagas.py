@@ -24,7 +24,9 @@ def sagas() -> None:
     """Look at the sagas in a store, and help those that are stuck; no daemon need be running.
 
     --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, the path of its file, or
-    postgresql://...  A process that knows the saga goes on with it.
+    postgresql://...  In its place, --app names an app whose store it is.
+
+    A process that knows the saga goes on with it.
     """
 
 

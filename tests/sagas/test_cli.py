@@ -1,6 +1,7 @@
 """`actorflow sagas`: sagas of a store that nobody works on are listed, shown, retried and skipped."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -79,3 +80,51 @@ def test_only_a_stuck_saga_is_retried_or_skipped(path):
     assert "there is no run nobody" in run(path, "retry", "nobody", code=2).stderr
     text = run(path, "skip", "stuck", "why", "--step", "refund", code=2).stderr
     assert "has no failed compensation 'refund', but tests.sagas.world.cancel_hotel" in text
+
+
+# --- the store of an app ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app_of(path, tmp_path, monkeypatch):
+    """A module in the current folder, with an app on that file, and one whose store is an open one."""
+    (tmp_path / "saga_cli_app.py").write_text(
+        "import actorflow as af\n"
+        f"app = af.App('shop', store='sqlite:///{path}')\n"
+        "given = af.App('given', store=af.open_store())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "saga_cli_app"
+    module = sys.modules.pop("saga_cli_app", None)
+    if module is not None:
+        module.given.store.close()
+
+
+def test_an_app_names_its_store(app_of, monkeypatch):
+    found = CliRunner().invoke(main, ["sagas", "list", "--app", f"{app_of}:app", "--json"])
+    assert [one["id"] for one in json.loads(found.stdout)] == ["stuck", "undone"]
+    monkeypatch.setenv("ACTORFLOW_STORE", "elsewhere.db")  # of the environment; the command says more
+    for command in (["runs", "show", "undone"], ["queue", "list"], ["events", "list"]):
+        found = CliRunner().invoke(main, [*command, "--app", f"{app_of}:app"])
+        assert found.exit_code == 0, found.output
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], "'--store' (env var: 'ACTORFLOW_STORE'), or '--app'"),
+        (
+            ["--app", "saga_cli_app:app", "--store", "x.db"],
+            "give --store, or the --app whose store it is, and not both",
+        ),
+        (["--app", "saga_cli_app:nothing"], "module 'saga_cli_app' has no 'nothing'"),
+        (
+            ["--app", "saga_cli_app:given"],
+            "the store of saga_cli_app:given was given as an open one: name it by --store",
+        ),
+    ],
+)
+def test_a_store_that_is_not_named_is_one_line_and_exit_code_2(app_of, words, text):
+    found = CliRunner(env={"ACTORFLOW_STORE": None}).invoke(main, ["sagas", "list", *words])
+    assert (found.exit_code, text in found.stderr) == (2, True), found.stderr
