@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError
 from actorflow.store.error_json import write_error
 from actorflow.tasks.compensation import Step, hints_of
@@ -67,7 +68,7 @@ def undo_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
     name = name_of(function, args)
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some that are written in C have none
+    except Exception:  # noqa: BLE001 - some that are written in C have none, and others are code of the user's
         return UndoFunction(partial(function, *args, **kwargs), name, False)
     takes_step = of_ask and takes_step_first(function, signature)
     given = ((None, *args) if takes_step else args, kwargs)
@@ -82,9 +83,12 @@ def undo_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
 
 def name_of(function: Any, args: tuple[Any, ...]) -> str:
     """Return how people know a function: by its own name, or, of `ref.call`, by that of the method."""
-    if args and inspect.isfunction(args[0]):
-        return args[0].__qualname__
-    name = getattr(function, "__name__", None) or getattr(function, "name", None)
+    try:
+        if args and inspect.isfunction(args[0]) and isinstance(getattr(function, "__self__", None), ActorRef):
+            return args[0].__qualname__
+        name = getattr(function, "__name__", None) or getattr(function, "name", None)
+    except Exception:  # noqa: BLE001 - of a property of the user's
+        name = None
     return name if isinstance(name, str) else type(function).__name__
 
 
@@ -93,4 +97,6 @@ def takes_step_first(function: Any, signature: inspect.Signature) -> bool:
     first = next(iter(signature.parameters.values()), None)
     if first is None or first.annotation is first.empty:
         return False
-    return first.annotation in {Step, "Step", "af.Step"} or hints_of(function).get(first.name) is Step
+    given = first.annotation
+    is_named = isinstance(given, str) and given in {"Step", "af.Step"}  # its module may know that name to checkers only
+    return given is Step or is_named or hints_of(function).get(first.name) is Step
