@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
-from actorflow.text import text_of
+from actorflow.text import reason_of, text_of
 
 Condition = Callable[[], object]
 
@@ -51,6 +51,10 @@ class Always:
             value = self.check()
         except AssertionError as error:
             raise SimulationFailure(self.name, now, text_of(error, render=str)) from error
+        except DefinitionError:
+            raise
+        except Exception as error:
+            raise SimulationFailure(self.name, now, f"the check raised {reason_of(error)}") from error
         if value is not None and not value:
             raise SimulationFailure(self.name, now)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,6 +16,7 @@ from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check
 from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
+from actorflow.sim.faults.chaos import Kind, add_chaos
 from actorflow.sim.faults.targets import Target, found
 from actorflow.sim.patches import patched
 from actorflow.sim.report import Report
@@ -165,6 +166,35 @@ class Simulation:
             raise DefinitionError(f"at({text_of(time)}): give virtual seconds, {self.world.clock.now:g} or more")
         return At(self, time)
 
+    def chaos(
+        self,
+        *,
+        rate: float,
+        until: float,
+        kinds: Sequence[Kind] | None = None,
+        targets: Sequence[Target] | None = None,
+    ) -> None:
+        """Have things go wrong at random: the seed draws which kinds of faults are on, then the faults.
+
+        Each of them can be left out of the run, so that a failure is shrunk to those that it takes.
+
+        Args:
+            rate: faults a virtual second, on average.
+            until: when the last one may begin.
+            kinds: of "crash", "pause", "partition", "slow" and "drop"; None: all but "drop", which breaks the
+                guarantee that messages have.
+            targets: on which they act; None: the hosts of the actors directly under the system; of several nodes,
+                these.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        if not is_number(rate) or not 0 < rate < math.inf:
+            raise DefinitionError(f"chaos(rate={text_of(rate)}): give faults a second, more than 0")
+        if not is_number(until) or not self.world.clock.now < until < math.inf:
+            raise DefinitionError(f"chaos(until={text_of(until)}): it is {self.world.clock.now:g} s already")
+        add_chaos(self, rate, until, kinds, targets)
+
     def peek(self, ref: ActorRef[Any]) -> Any:
         """Return the present incarnation of an actor, to look at: no message is sent. None while it has none.
 
@@ -209,7 +239,10 @@ class Simulation:
         for link in {id(link): link for link in [network.standard, *network.links.values()]}.values():
             if link != Link():
                 touched[f"{link} carried a message"] = id(link) in network.touched
-        return touched | {f"{fault} touched something": fault.touched for fault in self.faults}
+        for fault in self.faults:
+            case = f"{fault.case or fault} touched something"
+            touched[case] = touched.get(case, False) or fault.touched
+        return touched
 
     # --- the run -----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ class Fault:
         amount: a factor, or a part of the messages.
         touched: it has acted on something: a message, or an actor that ran or was to run.
         name: among the faults of a run, for the tape.
+        case: one that is to touch something in some run of a search; "": it is one of its own.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Fault:
     amount: float = 0.0
     touched: bool = False
     name: str = field(default="")
+    case: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} at {self.begin:g} s"

@@ -30,9 +30,9 @@ def explained(
         shrink: look for a smaller run.
     """
 
-    def fails(tape: Tape) -> Tape | None:
+    def fails(tape: Tape) -> tuple[Tape, int] | None:
         again = run_once(body, seed, tape)
-        return again.tape if again.key == outcome.key else None
+        return (again.tape, again.events) if again.key == outcome.key else None
 
     shrinker = Shrinker(outcome.tape, fails)
     tape = shrinker.shrink(outcome.events, outcome.declared) if shrink else outcome.tape

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECONDS: Final = 10.0  # of real time
-Fails = Callable[["Tape"], "Tape | None"]
+Fails = Callable[["Tape"], "tuple[Tape, int] | None"]
 
 
 class Shrinker:
@@ -32,11 +32,13 @@ class Shrinker:
 
         Args:
             tape: of a run that fails.
-            fails: runs a tape; returns the choices that the run took if it fails in the same way, else None.
+            fails: runs a tape; returns the choices that the run took, and the number of its client events, if it fails
+                in the same way, else None.
             seconds: of real time that the search may take.
         """
         self.tape = tape
         self.runs = 0
+        self._events = 0
         self._fails = fails
         self._end = SystemClock.monotonic() + seconds
 
@@ -49,15 +51,16 @@ class Shrinker:
         """Return the smallest tape that is found.
 
         Args:
-            events: how many client events the run has.
+            events: how many client events the run has come to.
             faults: how many faults.
         """
+        self._events = events
         before = None
         while before != self._size() and not self.is_over:
             before = self._size()
             self._try(self.tape.only(()))
             self._leave_out([f"fault {i}" for i in range(faults)])
-            self._leave_out([f"event {i}" for i in range(1, events + 1)])
+            self._leave_out([f"event {i}" for i in range(1, self._events + 1)])
             if not self._try(self.tape.only(())):
                 self._choose_less()
         return self.tape
@@ -72,7 +75,8 @@ class Shrinker:
         taken = self._fails(tape)
         if taken is None:
             return False
-        self.tape = taken
+        self.tape, events = taken
+        self._events = max(self._events, events)  # one that fails later comes to more of them
         return True
 
     def _leave_out(self, names: list[str]) -> None:

@@ -40,9 +40,8 @@ def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: in
         kept: the file of its tape, or why there is none; "": none was to be.
     """
     tape = smallest.tape
-    left = sum(1 for name in tape.left_out if name.startswith("event "))
     parts = (
-        f"{max(0, first.events - left)} of {first.events} client events",
+        f"{len(smallest.entered)} of {max(first.events, smallest.events)} client events",
         f"{len(smallest.faults)} of {first.declared} faults",
         f"{counted(tape.size, 'choice')} not the first",
     )

@@ -1,0 +1,65 @@
+"""Promises: planted bugs are found within a thousand seeds and shrunk, and their cures are not blamed.
+
+`ACTORFLOW_SIM_RUNS=10000` runs each cure with so many seeds, and searches each bug in twenty ranges of seeds.
+"""
+
+import os
+import re
+
+import pytest
+
+from actorflow.sim import SimulationFailure, simulate
+from actorflow.sim.search.outcome import run_once
+from actorflow.testing import LeakCheck
+from tests.sim.bugs import crashes, state, waiting  # noqa: F401 - each adds its bugs
+from tests.sim.bugs.planted import CORPUS
+
+SEEDS = 1000  # in which a bug is to be found
+RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "0"))
+SEARCHES = 20
+QUICK = ("check_then_act", "double_charge", "cron_runs_twice", "timer_after_a_restart", "starvation")
+
+each_bug = pytest.mark.parametrize("bug", CORPUS.values(), ids=CORPUS.keys())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    with LeakCheck():
+        yield
+
+
+def sizes_of(failure):
+    """Return how many client events and faults the smallest run has."""
+    found = re.search(r"(\d+) of \d+ client events, (\d+) of \d+ faults", failure.scenario)
+    return tuple(map(int, found.groups()))
+
+
+@pytest.mark.slow(quick=QUICK)
+@each_bug
+def test_a_bug_is_found_and_shrunk_to_twice_its_smallest_scenario_at_most(bug):
+    with pytest.raises(SimulationFailure) as caught:
+        simulate(runs=SEEDS, tapes=None)(bug.ill)()
+    events, faults = sizes_of(caught.value)
+    assert events + faults <= 2 * (bug.events + bug.faults)
+
+
+@pytest.mark.slow(quick=QUICK)
+@each_bug
+def test_a_cure_is_not_blamed(bug):
+    for seed in range(RUNS or 12):
+        outcome = run_once(bug.cured, seed)
+        assert outcome.failure is None, f"seed {seed}"
+
+
+@pytest.mark.skipif(not RUNS, reason="takes hours: ACTORFLOW_SIM_RUNS=10000")
+@each_bug
+def test_a_bug_is_found_in_nineteen_of_twenty_searches(bug):
+    found = sum(
+        any(run_once(bug.ill, seed).failure for seed in range(first, first + SEEDS))
+        for first in range(0, SEARCHES * SEEDS, SEEDS)
+    )
+    assert found >= 0.95 * SEARCHES
+
+
+def test_the_corpus_has_twenty_bugs():
+    assert len(CORPUS) >= 20
