@@ -1,13 +1,15 @@
 """Simulation: the app in virtual time, under a hostile network, faults and seeded schedules; failures come as a seed.
 
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
-`failure` (the error), `report` (figures of a run).
+`buggify` (a choice in the user's code), `failure` (the errors), `report` (figures of a run).
 `choices`, `faults`, `patches`, `world` and `search` are rooms of their own.
 """
 
+from actorflow.sim.buggify import buggify
 from actorflow.sim.failure import NotSimulated, SimulationFailure
+from actorflow.sim.search.verify import verify
 from actorflow.sim.simulate import simulate
 from actorflow.sim.simulation import Simulation
 from actorflow.sim.world.link import Link
 
-__all__ = ["Link", "NotSimulated", "Simulation", "SimulationFailure", "simulate"]
+__all__ = ["Link", "NotSimulated", "Simulation", "SimulationFailure", "buggify", "simulate", "verify"]

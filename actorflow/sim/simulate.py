@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from actorflow.errors import DefinitionError
+from actorflow.sim.search.outcome import TestBody
 from actorflow.sim.search.seeds import Search
 from actorflow.sim.search.tapes import TapeFolder
 from actorflow.sim.search.words import current_test
@@ -68,7 +69,7 @@ def simulate(*, runs: int = 100, first: int = 0, tapes: str | os.PathLike[str] |
         def search(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
             folder = None if tapes is None else folder_of(function, Path(tapes))
-            Search(lambda sim: function(sim, *args, **kwargs), folder).run(range(first, first + runs))
+            Search(TestBody(function, args, kwargs), folder).run(range(first, first + runs))
 
         search.__signature__ = inspect.Signature(parameters[1:])  # type: ignore[attr-defined]
         return search  # type: ignore[return-value]

@@ -65,6 +65,7 @@ class Simulation:
     Attributes:
         nodes: those that were started.
         world: runs their steps.
+        is_blind: no check is called.
         stop_at_step: after which the debugger opens; None: it does not.
     """
 
@@ -93,7 +94,7 @@ class Simulation:
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
         self.nodes: list[SimNode] = []
         self.faults: list[Fault] = []
-        self.is_over = False
+        self.is_over = self.is_blind = False
         self.has_run = False
         self.stop_at_step: int | None = None
         self._store: Store | None = None
@@ -264,7 +265,11 @@ class Simulation:
         if not is_number(until) or not world.clock.now <= until < math.inf:
             raise DefinitionError(f"run(until={text_of(until)}): it is {world.clock.now:g} s already")
         self.has_run = True
-        world.after_step = self._look if self._always or self._eventually or self._sometimes else None
+        if self.is_blind:
+            self._sleep_until(until)
+            return self._report()
+        is_watched = self._always or self._eventually or self._sometimes or self.stop_at_step is not None
+        world.after_step = self._look if is_watched else None
         try:
             self._look()
             healed = max((fault.end for fault in self.faults), default=0.0)
@@ -279,6 +284,10 @@ class Simulation:
                     raise check.fail(world.clock.now)
         finally:
             world.after_step = None
+        return self._report()
+
+    def _report(self) -> Report:
+        world = self.world
         return Report(world.clock.now, world.steps, world.digest, [str(fault) for fault in self.faults])
 
     def _sleep_until(self, time: float) -> None:

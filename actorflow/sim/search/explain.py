@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def explained(
-    body: Body, seed: int, outcome: RunOutcome, folder: TapeFolder | None = None, *, shrink: bool = True
+    body: Body,
+    seed: int,
+    outcome: RunOutcome,
+    folder: TapeFolder | None = None,
+    *,
+    shrink: bool = True,
+    left: str = "",
 ) -> SimulationFailure:
     """Return the error of a run that failed.
 
@@ -28,6 +34,7 @@ def explained(
         outcome: of the run.
         folder: keeps the tape of the smallest run; None: it is not kept.
         shrink: look for a smaller run.
+        left: what is known of the part of earlier runs, in words.
     """
 
     def fails(tape: Tape) -> tuple[Tape, int] | None:
@@ -41,6 +48,8 @@ def explained(
         smallest, tape = run_once(body, seed, draw=True), outcome.tape
     kept = "" if folder is None or smallest.key != outcome.key else keep(folder, tape, outcome.key)
     scenario = scenario_of(smallest, outcome, seed, tries=shrinker.runs, kept=kept)
+    if left:
+        scenario = f"{left}\n{scenario}"
     if smallest.key != outcome.key:
         scenario = f"it did not fail again with the same seed: something that no choice decides has a part\n{scenario}"
         return failure_of(outcome.failure, seed, scenario)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
@@ -61,7 +61,32 @@ class RunOutcome:
     strayed: str = ""
 
 
-def run_once(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = False, trail: bool = False) -> RunOutcome:
+@dataclass(frozen=True)
+class TestBody:
+    """A test that takes a simulation, and the values of its other arguments."""
+
+    __test__ = False  # for pytest: it is none
+
+    function: Callable[..., None]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, sim: Simulation) -> None:
+        """Run the test."""
+        __tracebackhide__ = True
+        self.function(sim, *self.args, **self.kwargs)
+
+
+def run_once(
+    body: Body,
+    seed: int,
+    tape: Tape | None = None,
+    *,
+    draw: bool = False,
+    trail: bool = False,
+    steps: list[tuple[float, str, str]] | None = None,
+    is_blind: bool = False,
+) -> RunOutcome:
     """Run a test once.
 
     Args:
@@ -70,6 +95,8 @@ def run_once(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = Fa
         tape: its choices, if they do not come of the seed.
         draw: note messages and client events for a diagram.
         trail: note the choices in their order.
+        steps: gets all steps, each with its time, its actor and its message.
+        is_blind: call no check.
 
     Raises:
         DefinitionError: the test makes no sense.
@@ -77,6 +104,9 @@ def run_once(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = Fa
     until_step = in_force().until_step
     sim = Simulation(seed, tape=tape) if until_step is None else Simulation(seed, tape=tape, turn_seconds=None)
     sim.stop_at_step = until_step
+    sim.is_blind = is_blind
+    if steps is not None:
+        sim.world.trace = steps
     if draw:
         sim.world.network.passages = []
         sim.world.entered = []

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorflow.core.clock import SystemClock
 from actorflow.sim.choices.tape import Tape
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.search.explain import explained
+from actorflow.sim.search.fresh import left_behind
+from actorflow.sim.search.module_state import look
 from actorflow.sim.search.outcome import run_once
 from actorflow.sim.search.settings import in_force
 from actorflow.sim.search.tally import TALLY
+from actorflow.sim.search.verify import PARTS, REPEATS, verify
 from actorflow.sim.search.workers import shared_out
 
 if TYPE_CHECKING:
+    from actorflow.sim.search.module_state import Look
     from actorflow.sim.search.outcome import Body, RunFigures, RunOutcome
     from actorflow.sim.search.tapes import TapeFolder
-
-REPEATS: Final = "the same seed takes the same steps"
-PARTS: Final = (
-    "What no choice decides has a part: the order of a set, id(), a clock or random numbers from outside, state that a "
-    "run leaves in a module, or a check that changes what it looks at"
-)
 
 
 class Search:
@@ -40,6 +38,7 @@ class Search:
         self.is_cut = False
         self._digests: set[int] = set()
         self._seeds = 0
+        self._before: Look = {}
         budget = in_force().budget
         self._end = None if budget is None else SystemClock.monotonic() + budget
 
@@ -89,6 +88,8 @@ class Search:
         if workers > 1 and len(seeds) > 1:
             self._share_out(seeds, workers)
         else:
+            if len(seeds) > 1 and not is_given():
+                self._before = look()
             for seed in seeds:
                 if self._is_over():
                     break
@@ -120,23 +121,14 @@ class Search:
         if outcome.failure is not None:
             self._fail(seed, outcome)
         if in_force().verify:
-            self._verify(seed, outcome)
+            verify(self.body, seed)
 
     def _fail(self, seed: int, outcome: RunOutcome) -> NoReturn:
         __tracebackhide__ = True
         given = is_given()  # hypothesis shrinks, and two shrinkers on one failure fight
         folder = None if given else self.folder
-        raise explained(self.body, seed, outcome, folder, shrink=not given) from outcome.failure
-
-    def _verify(self, seed: int, outcome: RunOutcome) -> None:
-        again = run_once(self.body, seed)
-        if (again.figures, again.key) != (outcome.figures, outcome.key):
-            raise SimulationFailure(
-                REPEATS,
-                again.figures.time,
-                f"{outcome.figures} at first, {again.figures} then. {PARTS}",
-                seed=seed,
-            )
+        left = left_behind(self.body, seed, outcome.key, self._before) if self._before and self._seeds > 1 else ""
+        raise explained(self.body, seed, outcome, folder, shrink=not given, left=left) from outcome.failure
 
     def _noted(self, outcome: RunOutcome) -> RunOutcome:
         self._count(outcome.figures, outcome.met)

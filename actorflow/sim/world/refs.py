@@ -11,8 +11,8 @@ from actorflow.core.messages.messages import Call
 from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.refs.ref import ActorRef
-from actorflow.errors import HostDied
-from actorflow.process.hosts.parent.virtual_host import CopyingBase
+from actorflow.errors import HostDied, PayloadError
+from actorflow.process.hosts.parent.virtual_host import CopyingBase, copied_arguments
 from actorflow.process.pickling import dump_error, dumps, load_error, loads
 from actorflow.sim.world.host import SimHost
 from actorflow.text import text_of
@@ -81,6 +81,20 @@ class SimBase(CopyingBase):
         super(CopyingBase, self).__init__(*args)
         scheduler: SimScheduler = self._scheduler  # type: ignore[assignment]
         self._virtual_host = scheduler.hosts_here.begin(self)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments as an incarnation gets them: copies, if its parent is in another process.
+
+        They are shared if they do not pickle: an app that runs in one process may have such.
+        """
+        owner = self._parent.owner
+        scheduler: Any = self._scheduler
+        if not (args or kwargs) or (owner is not None and scheduler.hosts_here.of(owner) is self._virtual_host):
+            return args, kwargs
+        try:
+            return copied_arguments(self, args, kwargs)
+        except PayloadError:
+            return args, kwargs
 
     def _source(self, sender: ActorRef[Any] | None) -> SimHost | None:
         """Return the host that a message of a sender comes from, if that is another one."""

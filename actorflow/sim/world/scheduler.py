@@ -44,6 +44,7 @@ class SimWorld(World):
         entered: those that happened, in words, if they are noted.
         digest: of all steps so far: two runs that took the same steps have the same.
         held: locks that handlers hold, and whose actors.
+        is_calm: the last fault has healed, and all that is waited for is to come.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
     """
 
@@ -59,7 +60,7 @@ class SimWorld(World):
         self.frozen: dict[Any, Any] = {}
         self.held: dict[Any, ActorRef[Any]] = {}
         self.late: list[Any] = []  # entries of hosts that are paused
-        self.any_paused = False
+        self.any_paused = self.is_calm = False
         self._first_uid = next(REFS.uids)
         self._kinds: dict[type, int] = {}
         self._schedule = schedule_of(chooser, name_of)
@@ -69,6 +70,7 @@ class SimWorld(World):
 
     def calm(self) -> None:
         """Have any order from now on: the last fault has healed, and a schedule that starves would prove nothing."""
+        self.is_calm = True
         if isinstance(self._schedule, Priorities):
             self._schedule.is_over = True
 
