@@ -112,6 +112,6 @@ def begin_offsets(box: MemberMailbox, is_unclean: bool) -> Offsets:
         offsets = offsets_of(box.parts, at)
     values = {"name": box.name, "owner": box.node, "epoch": box.epoch, "log": offsets.text()}
     if not store.write(lambda transaction: transaction.run("events.begin", values), durability=box.durability):
-        msg = f"{box.name} was taken over by another node"
+        msg = f"{box.name} was taken over by another node, or reset"
         raise Lost(msg)
     return offsets

@@ -72,7 +72,10 @@ def unfed(topology: Topology) -> Iterator[Finding]:
                 yield Finding("unfed", event.name, str(handler), text)
         for pattern in handler.rule.patterns:
             if not any(matches(pattern, name) for name in names):
-                text = f"nobody publishes an event whose name fits {pattern!r}, which {handler} handles"
+                text = (
+                    f"nobody publishes an event whose name fits {pattern!r}, which {handler} handles: correct the "
+                    "pattern, or declare the event that comes from outside, @af.event(external=True)"
+                )
                 yield Finding("unfed", pattern, str(handler), text)
 
 

@@ -21,7 +21,8 @@ def uncompensated(topology: Topology) -> Iterator[tuple[EventType, str]]:
     for event in topology.events:
         if event.undo and event.undo not in topology.published and not EventType.of(event.undo).external:
             undo, own = topology.label(EventType.of(event.undo)), topology.label(event)
-            yield event, f"nobody publishes {undo}, the undo event of {own}"
+            text = f"nobody publishes {undo}, the undo event of {own}"
+            yield event, f"{text}: have a handler of a failure, or of an event behind it, publish that"
     forward = {event.cls: None for event in topology.events if not event.failure and event.cls not in undos}
     ahead = {way: reached(topology, topology.results[way], through=forward) for way in topology.handlers}
     missing: EventSet = {}
