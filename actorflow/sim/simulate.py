@@ -20,7 +20,13 @@ F = TypeVar("F", bound=Callable[..., None])
 TAPES: Final = "tapes"
 
 
-def simulate(*, runs: int = 100, first: int = 0, tapes: str | os.PathLike[str] | None = TAPES) -> Callable[[F], F]:
+def simulate(
+    *,
+    runs: int = 100,
+    first: int = 0,
+    tapes: str | os.PathLike[str] | None = TAPES,
+    exhaustive: int | None = None,
+) -> Callable[[F], F]:
     """Run a test with many seeds; a failure is shrunk, and names the seed that repeats it.
 
     The test takes a `Simulation` as its first argument, starts an app in it, and calls `run`. pytest's fixtures may
@@ -48,6 +54,9 @@ def simulate(*, runs: int = 100, first: int = 0, tapes: str | os.PathLike[str] |
         first: the first of them.
         tapes: the folder that keeps the runs that failed, to run them first the next time; beside the test's file, if
             it is no absolute path. None: none are kept.
+        exhaustive: instead of seeds, run all orders in which so many choices, or fewer, are not the first: of a small
+            scenario, a pass with `exhaustive=2` says that no two delays make it fail. `runs` bounds them: a test that
+            has more of them fails.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -57,6 +66,8 @@ def simulate(*, runs: int = 100, first: int = 0, tapes: str | os.PathLike[str] |
             raise DefinitionError(
                 f"simulate({name}={text_of(value)}): give a whole number, {int(name == 'runs')} or more"
             )
+    if exhaustive is not None and (isinstance(exhaustive, bool) or not isinstance(exhaustive, int) or exhaustive < 0):
+        raise DefinitionError(f"simulate(exhaustive={text_of(exhaustive)}): give a whole number, 0 or more")
     if tapes is not None and not isinstance(tapes, str | os.PathLike):
         raise DefinitionError(f"simulate(tapes={text_of(tapes)}): give a folder, or None")
 
@@ -69,7 +80,8 @@ def simulate(*, runs: int = 100, first: int = 0, tapes: str | os.PathLike[str] |
         def search(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
             folder = None if tapes is None else folder_of(function, Path(tapes))
-            Search(TestBody(function, args, kwargs), folder).run(range(first, first + runs))
+            search_of = Search(TestBody(function, args, kwargs), folder, delays=exhaustive)
+            search_of.run(range(first, first + runs))
 
         search.__signature__ = inspect.Signature(parameters[1:])  # type: ignore[attr-defined]
         return search  # type: ignore[return-value]

@@ -25,6 +25,7 @@ def explained(
     *,
     shrink: bool = True,
     left: str = "",
+    by_seed: bool = True,
 ) -> SimulationFailure:
     """Return the error of a run that failed.
 
@@ -35,6 +36,7 @@ def explained(
         folder: keeps the tape of the smallest run; None: it is not kept.
         shrink: look for a smaller run.
         left: what is known of the part of earlier runs, in words.
+        by_seed: the seed alone repeats the run; False: it takes the tape.
     """
 
     def fails(tape: Tape) -> tuple[Tape, int] | None:
@@ -47,7 +49,7 @@ def explained(
     if smallest.key != outcome.key:  # it depends on something that no choice decides
         smallest, tape = run_once(body, seed, draw=True), outcome.tape
     kept = "" if folder is None or smallest.key != outcome.key else keep(folder, tape, outcome.key)
-    scenario = scenario_of(smallest, outcome, seed, tries=shrinker.runs, kept=kept)
+    scenario = scenario_of(smallest, outcome, seed, tries=shrinker.runs, kept=kept, by_seed=by_seed)
     if left:
         scenario = f"{left}\n{scenario}"
     if smallest.key != outcome.key:

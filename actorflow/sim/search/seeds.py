@@ -11,6 +11,7 @@ from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.search.explain import explained
 from actorflow.sim.search.fresh import left_behind
 from actorflow.sim.search.module_state import look
+from actorflow.sim.search.orders import all_orders
 from actorflow.sim.search.outcome import run_once
 from actorflow.sim.search.settings import in_force
 from actorflow.sim.search.tally import TALLY
@@ -28,12 +29,14 @@ class Search:
 
     Attributes:
         met: whether each case that is to come in some run has come in one.
-        is_cut: not all seeds ran, as the time was up.
+        delays: run all orders with so many choices that are not the first, instead of seeds; None: run seeds.
+        is_cut: not all seeds, or orders, ran.
     """
 
-    def __init__(self, body: Body, folder: TapeFolder | None = None) -> None:
+    def __init__(self, body: Body, folder: TapeFolder | None = None, *, delays: int | None = None) -> None:
         self.body = body
         self.folder = folder
+        self.delays = delays
         self.met: dict[str, bool] = {}
         self.is_cut = False
         self._digests: set[int] = set()
@@ -57,7 +60,12 @@ class Search:
                 self._run_seed(settings.seed)
             else:
                 self._run_tapes()
-                self._run_all(seeds if settings.runs is None else range(seeds.start, seeds.start + settings.runs))
+                if settings.runs is not None:
+                    seeds = range(seeds.start, seeds.start + settings.runs)
+                if self.delays is None:
+                    self._run_all(seeds)
+                else:
+                    self._run_orders(seeds, self.delays)
         finally:
             TALLY.orders += len(self._digests)
 
@@ -97,6 +105,26 @@ class Search:
         self.is_cut = self._seeds < len(seeds)
         self._check_met(len(seeds))
 
+    def _run_orders(self, seeds: range, delays: int) -> None:
+        __tracebackhide__ = True
+        runs = 0
+        for outcome in all_orders(self.body, seeds.start, delays):
+            runs += 1
+            self._noted(outcome)
+            if outcome.failure is not None:
+                self._fail(seeds.start, outcome, by_seed=False)
+            if self._is_over():
+                self.is_cut = True
+                break
+            if runs > len(seeds):
+                raise SimulationFailure(
+                    f"{len(seeds)} runs are all with at most {delays} choices that are not the first",
+                    0.0,
+                    "there are more; take fewer actors and events, a lower exhaustive=, or more runs=",
+                    seed=seeds.start,
+                )
+        self._check_met(runs)
+
     def _is_over(self) -> bool:
         return self._end is not None and SystemClock.monotonic() > self._end
 
@@ -123,12 +151,14 @@ class Search:
         if in_force().verify:
             verify(self.body, seed)
 
-    def _fail(self, seed: int, outcome: RunOutcome) -> NoReturn:
+    def _fail(self, seed: int, outcome: RunOutcome, *, by_seed: bool = True) -> NoReturn:
         __tracebackhide__ = True
         given = is_given()  # hypothesis shrinks, and two shrinkers on one failure fight
         folder = None if given else self.folder
         left = left_behind(self.body, seed, outcome.key, self._before) if self._before and self._seeds > 1 else ""
-        raise explained(self.body, seed, outcome, folder, shrink=not given, left=left) from outcome.failure
+        raise explained(
+            self.body, seed, outcome, folder, shrink=not given, left=left, by_seed=by_seed
+        ) from outcome.failure
 
     def _noted(self, outcome: RunOutcome) -> RunOutcome:
         self._count(outcome.figures, outcome.met)

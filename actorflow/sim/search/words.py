@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from actorflow.sim.choices.tape import Tape
     from actorflow.sim.search.outcome import RunOutcome
 
+SAME: Final = "the search, which takes the same runs each time"
 SHOWN: Final = 12  # faults, client events and choices that a failure names, of each
 
 
@@ -29,7 +30,7 @@ def choices_of(tape: Tape) -> list[str]:
     return [f"choice {i + 1} of {name}: {tape.choices[name][i]}" for name, i in tape.places()]
 
 
-def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: int, kept: str) -> str:
+def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: int, kept: str, by_seed: bool) -> str:
     """Return the scenario of a failure.
 
     Args:
@@ -38,6 +39,7 @@ def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: in
         seed: of both.
         tries: how many runs it took to find it.
         kept: the file of its tape, or why there is none; "": none was to be.
+        by_seed: the seed alone repeats it.
     """
     tape = smallest.tape
     parts = (
@@ -45,7 +47,9 @@ def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: in
         f"{len(smallest.faults)} of {first.declared} faults",
         f"{counted(tape.size, 'choice')} not the first",
     )
-    command = again(seed)
+    command = again(f"--sim-seed={seed}", f"Simulation(seed={seed})")
+    if not by_seed:
+        command = again(f"--sim-tape={kept}", SAME) if kept else SAME
     return "\n".join(
         [
             f"smallest run found ({counted(tries, 'try') if tries == 1 else f'{tries} tries'}): {', '.join(parts)}",
@@ -60,13 +64,18 @@ def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: in
     )
 
 
-def again(seed: int) -> str:
-    """Return the command that repeats a seed."""
+def again(option: str, code: str) -> str:
+    """Return the command that repeats a run.
+
+    Args:
+        option: of pytest.
+        code: for a test that pytest does not run.
+    """
     test = current_test()
     if not test:
-        return f"Simulation(seed={seed}), or --sim-seed={seed}"
+        return f"{code}, or {option}"
     pinned = os.environ.get("PYTHONHASHSEED", "0")
-    return f"PYTHONHASHSEED={pinned} pytest {shlex.quote(test)} --sim-seed={seed}"
+    return f"PYTHONHASHSEED={pinned} pytest {shlex.quote(test)} {option}"
 
 
 def current_test() -> str:
