@@ -25,14 +25,13 @@ from actorflow.sim.world.link import Link, is_number
 from actorflow.sim.world.node import SimNode
 from actorflow.sim.world.operator import Operator
 from actorflow.sim.world.scheduler import SimWorld
-from actorflow.store.store import open_store
+from actorflow.sim.world.store import SimStore, is_of_store
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.app.virtual import VirtualSystem
     from actorflow.sim.choices.tape import Tape
     from actorflow.sim.faults.fault import Fault
-    from actorflow.store.store import Store
 
 STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
@@ -64,6 +63,7 @@ class Simulation:
 
     Attributes:
         nodes: those that were started.
+        store: theirs; None before that.
         world: runs their steps.
         is_blind: no check is called.
         stop_at_step: after which the debugger opens; None: it does not.
@@ -97,7 +97,7 @@ class Simulation:
         self.is_over = self.is_blind = False
         self.has_run = False
         self.stop_at_step: int | None = None
-        self._store: Store | None = None
+        self.store: SimStore | None = None
         self._operator: Operator | None = None
         self._always: list[Always] = []
         self._eventually: list[Eventually] = []
@@ -130,8 +130,8 @@ class Simulation:
             raise DefinitionError(f"hosts={text_of(hosts)}: give 'each' or 'one'")
         if self.nodes:
             raise DefinitionError(f"start({app!r}): {self.nodes[0].app!r} was started already; give it more parts")
-        self._store = open_store("memory:")
-        self.nodes = [SimNode(self.world, app, self._store, i, each=hosts == "each") for i in range(nodes)]
+        self.store = self.world.store = SimStore(self.world)
+        self.nodes = [SimNode(self.world, app, self.store, i, each=hosts == "each") for i in range(nodes)]
         systems = [node.start() for node in self.nodes]
         return systems[0]
 
@@ -329,7 +329,11 @@ class Simulation:
 
         def enter() -> None:
             with self.world.one_event(lambda: called(function)) as is_in:
-                if is_in:
+                if not is_in:
+                    return
+                if self.store is not None and self.store.has_waits:
+                    self.operate(function)  # where it can wait
+                else:
                     self._guarded(function)
 
         self.world.timers.add(time, enter)
@@ -343,6 +347,19 @@ class Simulation:
         if self._operator is None:
             self._operator = Operator(self.world)
         self._operator.call(act, self._fail)
+
+    def restart(self, node: SimNode, life: int) -> None:
+        """Start a node again, unless it has died since; while its store fails, once a second, as a service is."""
+
+        def start() -> None:
+            try:
+                node.start_again(life)
+            except ActorflowError as error:
+                if not is_of_store(error):
+                    raise
+                self.later(1.0, lambda: self.restart(node, life))
+
+        self.operate(start)
 
     def _guarded(self, act: Callable[[], object]) -> None:
         """Call a function of a fault or a client; its error ends the run."""
@@ -375,8 +392,8 @@ class Simulation:
         finally:
             try:
                 world.close()
-                if self._store is not None:
-                    self._store.close()
+                if self.store is not None:
+                    self.store.close()
             finally:
                 patched.leave()
 

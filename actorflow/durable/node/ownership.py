@@ -61,6 +61,9 @@ class Ownership:
         """Begin an incarnation: load the stored state, and run `on_start` as its first commit.
 
         If another node has the actor, wait for its end; until then the ref sends to the actor there.
+
+        Raises:
+            StoreError: the store failed.
         """
         box: Mailbox = ref._box
         owned = box.taken or self._own(box)
@@ -74,6 +77,8 @@ class Ownership:
         self.standbys.pop(box.name, None)
         try:
             box.load(owned)
+        except StoreError:  # it can be read another time: the supervisor starts the actor again
+            raise
         except Exception as error:  # noqa: BLE001 - a class may raise anything when it is made
             return self._stand_aside(box, owned, error)
         box.aside = None

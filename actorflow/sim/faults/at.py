@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.faults.fault import Fault
+from actorflow.sim.faults.store import StoreFaults, check_seconds
 from actorflow.sim.faults.targets import Target, found, name_of, present
 from actorflow.sim.world.crash import crash_host, refs_below
 from actorflow.sim.world.link import is_number
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from actorflow.sim.world.node import SimNode
 
 
-class At:
+class At(StoreFaults):
     """A time of a simulated run. Its methods declare faults, and return it: `sim.at(3).crash(Shop).crash(Stock)`."""
 
     def __init__(self, sim: Simulation, time: float) -> None:
@@ -41,7 +42,7 @@ class At:
         Raises:
             DefinitionError: there is no such target, or it is on several hosts.
         """
-        self._check_seconds("down", down)
+        check_seconds("down", down)
         return self._add("crash", f"crash of {name_of(target)}", target, down, self._crash(target, down))
 
     def _crash(self, target: Target, down: float) -> Callable[[Fault], object]:
@@ -55,7 +56,7 @@ class At:
                 crash_host(node.scheduler, host, down)
                 return
             life = node.kill()
-            self._sim.later(down, lambda: self._sim.operate(lambda: node.start_again(life)))
+            self._sim.later(down, lambda: self._sim.restart(node, life))
 
         return act
 
@@ -65,7 +66,7 @@ class At:
         Raises:
             DefinitionError: there is no such target, or it is on several hosts.
         """
-        self._check_seconds("seconds", seconds)
+        check_seconds("seconds", seconds)
         hosts: list[SimHost] = []
 
         def act(fault: Fault) -> None:
@@ -89,7 +90,7 @@ class At:
         Raises:
             DefinitionError: there is no such target, or it is on several hosts.
         """
-        self._check_seconds("heal", heal)
+        check_seconds("heal", heal)
         network = self._sim.world.network
         arrow = "-" if both else "->"
         text = f"partition {name_of(one)} {arrow} {name_of(other)}"
@@ -101,7 +102,7 @@ class At:
         Raises:
             DefinitionError: there is no such target, or the part is not from 0 to 1.
         """
-        self._check_seconds("heal", heal)
+        check_seconds("heal", heal)
         if not is_number(part) or not 0 <= part <= 1:
             raise DefinitionError(f"drop({text_of(part)}): give a part of the messages, from 0 to 1")
         network = self._sim.world.network
@@ -114,7 +115,7 @@ class At:
         Raises:
             DefinitionError: there is no such target, or the factor is below 1.
         """
-        self._check_seconds("heal", heal)
+        check_seconds("heal", heal)
         if not is_number(factor) or not 1 <= factor < math.inf:
             raise DefinitionError(f"slow({text_of(factor)}): give a factor of 1 or more")
         network = self._sim.world.network
@@ -188,9 +189,7 @@ class At:
     def _deploy(self, node: SimNode, app: App) -> Callable[[Fault], object]:
         def act(fault: Fault) -> None:
             fault.touched = True
-            node.deploy(
-                app, lambda life: self._sim.later(0.0, lambda: self._sim.operate(lambda: node.start_again(life)))
-            )
+            node.deploy(app, lambda life: self._sim.later(0.0, lambda: self._sim.restart(node, life)))
 
         return act
 
@@ -262,7 +261,3 @@ class At:
         found(self._sim.nodes, target)
         self._sim.add(Fault(kind, text, self.time, self.time + seconds, act, heal, amount))
         return self
-
-    def _check_seconds(self, name: str, seconds: Any) -> None:
-        if not is_number(seconds) or not 0 <= seconds < math.inf:
-            raise DefinitionError(f"{name}={text_of(seconds)}: give virtual seconds, 0 or more")

@@ -6,6 +6,7 @@ as they stand, can send, commit and answer nothing any more, and are ended after
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from actorflow.core.messages.handlers import is_silent
 from actorflow.core.refs.cell import CHANGING, DEAD
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.async_handler import AsyncHandler
-from actorflow.durable.handling.runtime_messages import RowsArrived
+from actorflow.durable.handling.runtime_messages import MessageInMemory
 from actorflow.errors import HostDied
 from actorflow.sim.world.refs import LateFuture
 
@@ -88,9 +89,15 @@ def lose_incarnation(scheduler: SimScheduler, ref: ActorRef[Any], error: HostDie
     if ref in scheduler.ready:
         scheduler.ready.remove(ref)
     close_incarnation(ref, error)
+    kept: deque[Item] = deque()
     for item in [*queue, *(ref._queue or ())]:  # stashed messages are put back by now
-        lose_item(item, error)
+        if is_of_node(item):
+            kept.append(item)
+        else:
+            lose_item(item, error)
     scheduler.free_queue(ref)
+    if kept:
+        ref._put_back(kept)
 
 
 def freeze_all(scheduler: SimScheduler) -> None:
@@ -115,16 +122,22 @@ def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
         world.frozen[execution] = execution
     elif isinstance(execution, VirtualThread) and execution.parked is not None:
         world.frozen[execution.parked] = execution
+        if world.store is not None:
+            world.store.give_up(execution.ident)
     else:
         execution.scheduler.cut_off(execution)
     answer(item[2], error.for_ask(maybe_ran=True))
 
 
+def is_of_node(item: Item) -> bool:
+    """Say whether a message to a durable actor is the word of its node that there is something in the store."""
+    message = item[1]
+    return hasattr(item[0], "_box") and is_silent(message) and type(message) is not MessageInMemory
+
+
 def lose_item(item: Item, error: HostDied) -> None:
     """Tell of a message that was in the mailbox of an actor whose host died."""
     ref, message, future, sender = item
-    if type(message) is RowsArrived and message.entry is not None:
-        ref._box.handed -= 1  # type: ignore[attr-defined]  # the row stays in the store, and is read from there
     if future is not None:
         answer(future, error.for_ask(maybe_ran=False))
     elif not is_silent(message):

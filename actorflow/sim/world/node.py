@@ -69,13 +69,23 @@ class SimNode:
         settings = self.app.system_settings
         scheduler = SimScheduler(self.world, self.hosts, name=self.app.name, ask_timeout=settings.ask_timeout)
         scheduler.on_made = self._begin
-        system = self.app._start_within(SimSystem, scheduler, self._store)
+        try:
+            system = self.app._start_within(SimSystem, scheduler, self._store)
+        except BaseException:
+            self._made = None
+            raise
         if system is self._made:  # else it was killed as it started
             self.system = system
         return system
 
     def _begin(self, system: SimSystem) -> None:
         self._made = system
+        system.ended._when_done(lambda: self._end(system))
+
+    def _end(self, system: SimSystem) -> None:
+        """Note the end of a system, as after too many restarts: the node is down."""
+        if self._made is system:
+            self.system = self._made = None
 
     def start_again(self, life: int) -> None:
         """Start, unless it has died again since a life, or runs."""
@@ -103,7 +113,6 @@ class SimNode:
 
         def ended() -> None:
             if life == self.life:  # else it was killed meanwhile
-                self._made = None
                 restart(life)
 
         system.begin_stop(system.grace)

@@ -101,6 +101,8 @@ class SimBase(CopyingBase):
         if sender is None:
             return None
         scheduler: Any = sender._scheduler
+        if scheduler.number < 0:
+            return None  # a client, that may wait
         source: SimHost = scheduler.hosts_here.of(sender)
         return None if source is self._virtual_host else source
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from actorflow.sim.choices.chooser import Chooser
     from actorflow.sim.world.host import NodeHosts, SimHost
     from actorflow.sim.world.network import Active
+    from actorflow.sim.world.store import SimStore
 
 
 class SimWorld(World):
@@ -40,6 +41,7 @@ class SimWorld(World):
     Attributes:
         chooser: makes all choices.
         network: brings messages from host to host.
+        store: of all nodes.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
         digest: of all steps so far: two runs that took the same steps have the same.
@@ -52,6 +54,7 @@ class SimWorld(World):
         super().__init__(seed=chooser.seed, step_limit=step_limit, turn_seconds=turn_seconds)
         self.chooser = chooser
         self.network = Network(self, chooser)
+        self.store: SimStore | None = None
         self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
         self.entered: list[str] | None = None

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import check_effect
@@ -48,6 +48,7 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     dialect = "sqlite"
     version = VERSION
+    writer_class: ClassVar[type[SqliteWriter]] = SqliteWriter
 
     def __init__(self, url: str, path: str, durability: Durability, access: Access) -> None:
         super().__init__(url, durability)
@@ -62,7 +63,7 @@ class SqliteStore(StoreBase[SqliteNode]):
         self._insist_at = INSIST_BYTES
         connection, self.found = open_file(self.path, access)
         self._place = None if self.is_memory else FilePlace(self.path)
-        self._writer = SqliteWriter(connection, self.path, VERSION, self._place)
+        self._writer = self.writer_class(connection, self.path, VERSION, self._place)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
         self._commits = Commits(url, self._writer, durability, self._watchers.notify)
