@@ -20,6 +20,7 @@ from actorflow.sim.faults.chaos import Kind, add_chaos
 from actorflow.sim.faults.targets import Target, found
 from actorflow.sim.patches import patched
 from actorflow.sim.report import Report
+from actorflow.sim.stubs import Stubs
 from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
 from actorflow.sim.world.node import SimNode
@@ -37,7 +38,7 @@ STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
 
 
-class Simulation:
+class Simulation(Stubs):
     """One run of an app in virtual time. The seed, or a tape, makes all choices: the same one gives the same run.
 
     Tests get it from `@simulate`; a script makes it, and closes it.
@@ -99,6 +100,7 @@ class Simulation:
         self.stop_at_step: int | None = None
         self.store: SimStore | None = None
         self._operator: Operator | None = None
+        self._stubs = []
         self._always: list[Always] = []
         self._eventually: list[Eventually] = []
         self._sometimes: list[Sometimes] = []
@@ -243,7 +245,7 @@ class Simulation:
         for fault in self.faults:
             case = f"{fault.case or fault} touched something"
             touched[case] = touched.get(case, False) or fault.touched
-        return touched
+        return touched | {f"stub of {stub.name} was called": stub.is_called for stub in self._stubs}
 
     # --- the run -----------------------------------------------------------------------------------------------------
 
@@ -392,6 +394,7 @@ class Simulation:
         finally:
             try:
                 world.close()
+                self.remove_stubs()
                 if self.store is not None:
                     self.store.close()
             finally:

@@ -146,7 +146,7 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such target, or the seconds are none.
         """
-        self._check_seconds("heal", heal)
+        check_seconds("heal", heal)
         if not is_number(seconds) or not math.isfinite(seconds):
             raise DefinitionError(f"clock_skew({text_of(seconds)}): give virtual seconds")
         hosts: list[SimHost] = []

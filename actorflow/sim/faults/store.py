@@ -1,4 +1,4 @@
-"""Store faults: what goes wrong with the store of a simulation, and when."""
+"""Store faults: declares those of the store of a simulation."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class StoreFaults:
 
 
 def check_seconds(name: str, seconds: Any) -> None:
-    """Refuse what is no virtual time.
+    """Refuse a value that is no virtual time.
 
     Raises:
         DefinitionError: it is none.

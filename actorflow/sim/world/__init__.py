@@ -2,5 +2,5 @@
 
 `host` (a process that may crash or pause), `link` (how messages come from one host to another), `network` (brings
 them), `refs` (send by it), `scheduler` (runs the steps of all nodes), `crash` (the death of a host), `node` (one system
-of the app), `store` (of all nodes, with what may go wrong with it), `operator` (starts nodes in the midst of a run).
+of the app), `store` (of all nodes, with its faults), `operator` (starts nodes in the midst of a run).
 """

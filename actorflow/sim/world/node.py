@@ -59,6 +59,7 @@ class SimNode:
         self.system: SimSystem | None = None
         self.life = 0
         self._made: SimSystem | None = None  # it starts, runs or drains
+        self._ended: list[SimSystem] = []
         self._store = store
 
     def __repr__(self) -> str:
@@ -83,9 +84,16 @@ class SimNode:
         system.ended._when_done(lambda: self._end(system))
 
     def _end(self, system: SimSystem) -> None:
-        """Note the end of a system, as after too many restarts: the node is down."""
+        """Note the end of a system, as after too many restarts: the node is down, and its process exits."""
         if self._made is system:
             self.system = self._made = None
+            self._ended.append(system)
+            self.world.timers.add(self.world.clock.now, self._exit)
+
+    def _exit(self) -> None:
+        """End the process of a system that has ended: its lock on the store is free."""
+        while self._ended:
+            self._ended.pop()._kill()
 
     def start_again(self, life: int) -> None:
         """Start, unless it has died again since a life, or runs."""
@@ -95,6 +103,7 @@ class SimNode:
     def kill(self) -> int:
         """End the system as by kill -9; its hosts die with it. Return the number of the life that follows."""
         self.life += 1
+        self._exit()
         system, self.system, self._made = self._made, None, None
         if system is not None:
             for host in self.hosts.all():

@@ -1,4 +1,4 @@
-"""Store: the one store of all nodes of a simulation, in memory, with what may go wrong with it."""
+"""Store: the one store of all nodes of a simulation, in memory, and its faults."""
 
 from __future__ import annotations
 
@@ -182,8 +182,16 @@ class SimStore(SqliteStore):
         self.unsynced.clear()
 
     def give_up(self, thread: int) -> None:
-        """Undo the transaction that a handler has open whose process dies."""
-        self._commits.abandon(thread)
+        """Undo the transaction that a handler has open whose process dies; here, not by a thread beside the world."""
+        commits = self._commits
+        if commits._holder != thread:
+            return
+        waiting = commits._waiting
+        left = list(waiting)
+        waiting.clear()
+        commits.abandon(thread)
+        waiting.extend(left)
+        commits._lead()
 
 
 def is_of_store(error: BaseException | None) -> bool:
