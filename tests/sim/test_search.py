@@ -311,7 +311,7 @@ def test_hypothesis_shrinks_its_own_and_keeps_its_random(pytester):
         from actorflow.sim import simulate
         from tests.sim.test_search import calm
 
-        @settings(database=None, derandomize=True)
+        @settings(database=None, derandomize=True, deadline=None)
         @given(st.integers(0, 1000))
         @simulate(runs=2)
         def test_small(sim, number):
