@@ -30,7 +30,7 @@ class Consumer:
         path: of its actor, below the system.
         service: name of its class.
         members: how many durable actors it is.
-        types: names of the events that it has handlers for, or had once.
+        types: names, and patterns of names, of the events that it has handlers for, or had once.
         start: where it begins in the log: "beginning", "now", or a time.
         is_paused: its members handle no events.
     """

@@ -109,7 +109,7 @@ class ConsumerStatus:
         name: of the consumer.
         service: name of its class.
         actors: names of the durable actors that it is.
-        types: names of the types of events that it has handlers for, or had once.
+        types: names of the types of events, and patterns of names, that it has handlers for, or had once.
         behind: how many events of its partitions it has not looked at.
         parked: how many events wait for another try, or behind one that does.
         dead: how many events were given up.

@@ -96,7 +96,7 @@ def place_service(
     check_text("group", name)
     table = handlers_of(traits.actor_class)
     kind = f"{traits.actor_class.__module__}.{traits.actor_class.__qualname__}"
-    types = [EventType.of(cls).name for cls in table.events]
+    types = [*(EventType.of(cls).name for cls in table.events), *table.patterns]
     log.declare(Consumer(name, key, kind, members, types, options.start or "beginning"))
     if members == 1:
         return ServiceRef, placed[1]

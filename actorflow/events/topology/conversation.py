@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from actorflow.events.topics import matches
 from actorflow.events.topology.sequence import SeenEvent, sequence_diagram
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def seen_in(events: Sequence[StoredEvent], consumers: Sequence[ConsumerStatus]) 
     """
     names = {actor: f"/{consumer.name}" for consumer in consumers for actor in consumer.actors}
     sources = {event.id: participant(event.source, names) for event in events}
-    receivers = {event.id: {f"/{one.name}": None for one in consumers if event.type in one.types} for event in events}
+    receivers = {event.id: {f"/{one.name}": None for one in consumers if hears(one, event.type)} for event in events}
     for event in events:
         if event.causation in receivers:
             receivers[event.causation][sources[event.id]] = None
@@ -44,6 +45,11 @@ def seen_in(events: Sequence[StoredEvent], consumers: Sequence[ConsumerStatus]) 
         )
         for event in events
     ]
+
+
+def hears(consumer: ConsumerStatus, name: str) -> bool:
+    """Say whether a consumer has a handler for events of a name, by their class or a pattern."""
+    return name in consumer.types or any("*" in one and matches(one, name) for one in consumer.types)
 
 
 def participant(source: str, names: dict[str, str]) -> str:
