@@ -62,7 +62,7 @@ class SimLock:
     def _park(self, execution: Execution | None, timeout: float) -> bool:
         deadline = None if timeout == -1 else now() + timeout
         while True:
-            free: Future[None] = Future(self._holder(execution))
+            free: Future[None] = Future(self._holder(execution) if deadline is None else None)
             self._parked.append(free)
             if self._lock.acquire(False):
                 return True
@@ -77,7 +77,7 @@ class SimLock:
                 return True
 
     def _holder(self, execution: Execution | None) -> ActorRef[Any] | None:
-        """Return the actor that is to free the lock: a circle of such waits is found, as one of asks is."""
+        """Return the actor that is to free the lock: a circle of waits without an end is found, as one of asks is."""
         if execution is None or not isinstance(execution.scheduler, SimScheduler):
             return None
         return execution.scheduler.world.held.get(self)

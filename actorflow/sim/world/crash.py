@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.drivers.virtual_threads import VirtualThread
+from actorflow.core.log import logger
 from actorflow.core.messages.execution import ABANDONED
 from actorflow.core.messages.handlers import is_silent
 from actorflow.core.refs.cell import CHANGING, DEAD
@@ -159,10 +160,18 @@ def unfreeze(world: SimWorld) -> None:
     frozen, world.frozen = world.frozen, {}
     for entry in [entry for entry in world.ready if entry in frozen]:  # its wait was over as its host died
         world.ready.remove(entry)
+    interrupts: list[KeyboardInterrupt] = []
     for entry, execution in frozen.items():
-        if isinstance(execution, AsyncHandler):
-            execution.scheduler.close_coroutine(execution.coro)
-        else:
+        if not isinstance(execution, AsyncHandler):
             entry.over = True
             world.ready.append(entry)
+            continue
+        try:
+            execution.scheduler.close_coroutine(execution.coro)
+        except KeyboardInterrupt as error:  # all others end all the same
+            interrupts.append(error)
+        except BaseException as error:  # noqa: BLE001 - its handler is over: nobody waits for it
+            logger.debug("an async handler of a host that has died ended with %r", type(error))
     world.sleep(0)
+    if interrupts:
+        raise interrupts[0]
