@@ -11,6 +11,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import VirtualSystem
+from tests.core.actors import until
 from tests.sagas.crashes import Life, lived
 from tests.sagas.world import OUTSIDE, Boom, card, flight, hotel, seat
 
@@ -370,7 +371,9 @@ def test_a_saga_on_threads_is_undone_though_its_code_catches_everything(caplog):
     OPEN.clear()
     try:
         with af.ActorSystem("test") as system:
-            run = system.start(never_lets_go.options(deadline=0.1))
+            run = system.start(never_lets_go)
+            until(lambda: run.steps)  # else its first step would let the cancel pass
+            run.cancel()
             with pytest.raises(af.RunCancelled, match="was left there"):
                 run.result(timeout=100)
             assert run.status == "compensated"
