@@ -21,19 +21,7 @@ from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.saga_course import Turned
 from actorflow.workflows.body.sends import AskStep
-from actorflow.workflows.rows.records import (
-    AGAIN,
-    DOUBTED,
-    GIVEN_BACK,
-    INTENT,
-    PIVOT,
-    RESULT,
-    SKIPPED,
-    TURNED,
-    UNDO,
-    RunRecord,
-    is_of_function,
-)
+from actorflow.workflows.rows.records import AGAIN, INTENT, PIVOT, SKIPPED, TURNED, UNDO, RunRecord, is_of_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +37,6 @@ if TYPE_CHECKING:
     from actorflow.workflows.rows.records import Identity
 
 HOLD_SECONDS: Final = 0.002  # that a record waits for the intent of the next step, to go with it
-ENDS: Final = frozenset({RESULT, DOUBTED})
 TURN: Final = ("", "turned", 1)
 MOST_TURNS: Final = 3  # times that code may catch the exception that has it end
 
@@ -88,10 +75,6 @@ class Course:
         undoing: how many undo at this time: the saga, or savepoints.
         has_pivoted: it only goes forward.
         has_turned: the saga undoes all of its steps, or has done so in an earlier life.
-        is_first_life: no other process, nor an earlier body in this one, has had the run.
-        writes_intents: the steps that the code begins now leave an intent; the first ones do not.
-        ended: steps whose ends were recorded in earlier lives, if the first steps leave intents, too.
-        first: steps that the first life has begun without an intent.
         asks: functions that undo asks whose ends the code has not heard of.
         skipped: the records of functions of `af.undo` that somebody has left out, by their branches.
         failures: the ends of functions of `af.undo` that have raised, for the commit by which the saga is stuck.
@@ -108,13 +91,8 @@ class Course:
 
     def __init__(self, body: Body, records: list[RunRecord]) -> None:
         self.body = body
-        run = body.run
         self.intents = {one.identity for one in records if one.kind == INTENT}
         self.old_intents = frozenset(self.intents)  # of earlier lives: an attempt may have been cut
-        self.is_first_life = run.epoch <= 1 and not run.was_loaded
-        self.writes_intents = run.turn > 0 or GIVEN_BACK in self.intents
-        self.ended = {one.identity for one in records if one.kind in ENDS} if self.writes_intents else frozenset()
-        self.first: list[SagaStep] = []
         self.had_pivoted = any(one.kind == PIVOT for one in records)
         self.has_turned = any(one.kind == TURNED and one.identity == TURN for one in records)
         self.has_pivoted = self.is_ending = self.is_turning = False
@@ -146,11 +124,6 @@ class Course:
         """Whether a cancel, or the deadline, is not heard of for now."""
         return self.has_pivoted or self.undoing > 0
 
-    @property
-    def may_have_begun(self) -> bool:
-        """Whether a step that begins now may have begun in an earlier life: it is one of the first, without intents."""
-        return not (self.writes_intents or self.is_first_life)
-
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def begun(self, step: BodyStep, *, is_inline: bool = False) -> None:
@@ -160,11 +133,7 @@ class Course:
             inner = self.innermost(identity[0])
             if inner is not None:
                 self.scopes[identity] = inner
-        if type(step) is not SagaStep or identity in self.intents or identity in self.ended or body.takes_nothing:
-            return
-        if not self.writes_intents:  # the start of the run is the trace of its first steps
-            if self.is_first_life:
-                self.first.append(step)
+        if type(step) is not SagaStep or identity in self.intents or body.takes_nothing:
             return
         self.intents.add(identity)
         self.note(RunRecord(0, identity, step.start, INTENT, None, None, None, 1, None, body.node.now()), is_inline)
@@ -193,7 +162,7 @@ class Course:
     def pivot(self) -> None:
         """Have the saga only go forward from here on."""
         if not self.has_pivoted:
-            self.has_pivoted = self.writes_intents = True
+            self.has_pivoted = True
             if not self.had_pivoted:
                 at = self.body.node.now()
                 record = RunRecord(0, ("", "pivot", 1), 0, PIVOT, None, None, None, 1, None, at)
@@ -220,7 +189,6 @@ class Course:
 
     def heard(self, step: BodyStep, record: RunRecord) -> None:
         """Note that the code hears of the end of a step."""
-        self.writes_intents = True
         scope = self.scopes.pop(step.identity, None)
         found = None if step.identity[0].startswith(UNDO) else effect_of(step, record)
         if found is not None:
@@ -331,23 +299,6 @@ class Course:
         """Note that the code has heard of all that was recorded before."""
         if self.replayed is not None:
             self.replayed._settle(None, None)
-
-    def last_records(self) -> list[RunRecord]:
-        """Return the records that go with the commit by which the run is given back.
-
-        They are the ends of functions that have failed to undo something, and the intents of the first steps: later
-        lives need not take them for begun then.
-        """
-        if self.stuck is not None:
-            return self.failures
-        body = self.body
-        begun = [one for one in self.first if body.open.get(one.identity) is one]
-        if not self.is_first_life or GIVEN_BACK in self.intents or (self.writes_intents and not begun):
-            return []
-        places = [(GIVEN_BACK, 0), *((one.identity, one.start) for one in begun if one.is_launched)]
-        return [
-            RunRecord(0, where, start, INTENT, None, None, None, 1, None, body.node.now()) for where, start in places
-        ]
 
     def end_stuck(self, why: str) -> Unload:
         """Note that the saga cannot go on until somebody helps, and return the exception that ends its code."""

@@ -47,7 +47,7 @@ class SagaStep(TaskStep):
     def __init__(self, body: Body, identity: Identity, *more: Any) -> None:
         super().__init__(body, identity, *more)
         course: Any = body.saga
-        self.was_cut = identity in course.old_intents or course.may_have_begun
+        self.was_cut = identity in course.old_intents
 
     def interrupt(self) -> None:
         """Have no further attempt, as the run is cancelled, unless that is not heard of for now."""

@@ -267,8 +267,7 @@ def live(system: VirtualSystem, saga: Any, keeps: bool, life: Life, prepare: Cal
 def check(found: Outcome, *, keeps: bool, names: str = NAMES) -> None:
     """Compare the records and the effects of a saga with the rules."""
     records = found.records
-    first = {("0", "crash.a", 1), ("0.1", "crash.a", 1)}  # whose intent is the start
-    began = {one.identity for one in records if one.kind == INTENT} | first
+    began = {one.identity for one in records if one.kind == INTENT}
     ended = [
         one for one in records if one.kind in {RESULT, DOUBTED} and one.identity[1] in {f"crash.{x}" for x in names}
     ]

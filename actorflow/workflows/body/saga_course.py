@@ -22,12 +22,14 @@ class SagaCourse(Protocol):
         has_turned: it undoes all of its steps.
         held: records that no commit has, as they are to be in that of the next intent.
         stuck: why it cannot go on until somebody helps; None: it can.
+        failures: records of what has failed to undo something, for the commit by which it is stuck.
         is_ending: what is held goes with the end of the run.
     """
 
     has_turned: bool
     held: list[RunRecord]
     stuck: str | None
+    failures: list[RunRecord]
     is_ending: bool
 
     @property
@@ -74,10 +76,6 @@ class SagaCourse(Protocol):
 
     def turn(self, error: BaseException) -> None:
         """Have the code end, though it has caught that its run is cancelled, and undo its steps."""
-        ...
-
-    def last_records(self) -> list[RunRecord]:
-        """Return the records that go with the commit by which the run is given back."""
         ...
 
     def heard_all(self) -> None:

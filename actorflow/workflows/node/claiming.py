@@ -15,7 +15,7 @@ from actorflow.text import reason_of
 from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger, limits
-from actorflow.workflows.rows.records import GIVEN_BACK, INTENT, PARKED, READY, RunRecord
+from actorflow.workflows.rows.records import PARKED, READY
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.timers import Timer
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import ClaimedRun
+    from actorflow.workflows.rows.records import ClaimedRun, RunRecord
     from actorflow.workflows.stored_run import StoredRun
     from actorflow.workflows.workflow import AnyWorkflow
 
@@ -152,7 +152,6 @@ class Runs(Actor, intensity=10, period=10.0):
         for run in node.store.read(lambda tx: ledger.owned(tx, node.id)):
             if run.name not in node.bodies:
                 self.adopted.discard(run.id)
-                run.was_loaded = True
                 self.load(run, node.store.read(partial(ledger.records, run=run.id)))
                 self.adopted.add(run.id)
         self.is_doubtful = False
@@ -215,7 +214,7 @@ class Runs(Actor, intensity=10, period=10.0):
             self.adopted.discard(run.id)
             return  # it was adopted just before, and may be over by now
         if node.is_closed:  # it was started just before the system ends: a step of it that begins now would be cut
-            self.leave(run, records)
+            self.leave(run)
             return
         if old is not None:  # this node was taken for dead, and has got its run back
             node.lost(old, ledger.lost(run))
@@ -228,19 +227,11 @@ class Runs(Actor, intensity=10, period=10.0):
             logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))
             self.park(run, f"it could not be loaded: {reason_of(error)}")
 
-    def leave(self, run: ClaimedRun, records: list[RunRecord]) -> None:
+    def leave(self, run: ClaimedRun) -> None:
         """Let other nodes have a run that was not loaded."""
         node = self.node
-        is_unbegun_saga = run.epoch == 1 and not records and WORKFLOWS[run.workflow].is_saga
-
-        def work(transaction: Transaction) -> None:
-            if is_unbegun_saga:
-                begun = RunRecord(1, GIVEN_BACK, 0, INTENT, None, None, None, 1, None, node.now())
-                ledger.append(transaction, run, node.id, [begun])
-            ledger.let_go(transaction, run, node.id, READY, "running")
-
         try:
-            node.store.write(work, durability="process")
+            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, READY, "running"), durability="process")
         except ActorflowError as error:
             logger.warning("Run %s could not be given back; others get it all the same: %s", run.name, error)
 

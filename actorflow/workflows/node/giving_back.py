@@ -47,17 +47,18 @@ def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool | None:
         state = READY
     reason = stuck if misfit is None else str(misfit)
     upto = body.mail.handled
-    last = [] if body.saga is None or misfit is not None else body.saga.last_records()
-    for n, record in enumerate(last, body.last + 1):
-        record.n = n
+    failures = [] if stuck is None or body.saga is None else body.saga.failures
 
     def work(transaction: Transaction) -> bool:
         run = body.run
         if state != PARKED and body.pauses and pausing.take(transaction, run, node.id, body.pauses):
             return ledger.let_go(transaction, run, node.id, PARKED, "paused")
         tried = None if misfit is None else body.workflow.hash
-        if last:
-            ledger.append(transaction, run, node.id, last)
+        if failures:
+            with body.lock:
+                for n, record in enumerate(failures, body.last + 1):
+                    record.n = n
+            ledger.append(transaction, run, node.id, failures)
         ledger.let_go(transaction, run, node.id, state, status, wake=wake, upto=upto, reason=reason, misfit=tried)
         return False
 

@@ -37,7 +37,6 @@ TURNED: Final = 13  # of a saga: from here on it undoes its steps, or those of a
 DOUBTED: Final = 14  # of a saga: the end of a step that has raised, and may have acted
 UNDONE: Final = 15  # of a saga: the end of a compensation
 SKIPPED: Final = 16  # of a saga: somebody has left a compensation out
-GIVEN_BACK: Final = ("", "given back", 1)  # an INTENT: those of all first steps are there that the first life has begun
 UNDO: Final = "undo"  # the branch of a saga's compensations; those of functions are "undo.1" and so on
 OF_FUNCTION: Final = "undo "  # begins the name of the end of a function that undoes: no task has such a name
 AGAIN: Final = "undo.again"  # that of steps which are run once more, as it is not known whether they have acted
@@ -134,7 +133,6 @@ class ClaimedRun:
         seed: of its random numbers; None: its name and when it was created.
         slot: the key whose slot it holds; None: its workflow has no limit.
         cause: the event because of which it was started, as it is stored; None: there is none.
-        was_loaded: it may have been before, under the same epoch.
     """
 
     id: int
@@ -155,7 +153,6 @@ class ClaimedRun:
     seed: str | None = None
     slot: str | None = None
     cause: str | None = None
-    was_loaded: bool = False
 
     @property
     def event(self) -> Cause | None:
