@@ -16,12 +16,14 @@ from actorflow.core.drivers.unwinding import PACKAGE
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.messages.execution import CURRENT
 from actorflow.sim.world.scheduler import SimScheduler, SimWorld, is_callers
+from actorflow.tasks import current
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Execution
 
 OWN, LIBRARY_CODE, USERS, IMPORTS = range(4)
 PATCHES: Final = str(Path(__file__).parent)
+THREAD_STARTS: Final = current.__file__  # stands in for `Thread.start`, once a program has tasks
 _kinds: Final[dict[str, int]] = {}  # by file
 
 _current = CURRENT.get
@@ -33,7 +35,7 @@ def kind_of(file: str) -> int:
     """Say whose code a file has."""
     if file.startswith("<frozen importlib"):
         return IMPORTS
-    if file.startswith(PATCHES):
+    if file.startswith(PATCHES) or file == THREAD_STARTS:
         return LIBRARY_CODE  # it acts for its caller
     if is_callers(file):
         return USERS
