@@ -104,7 +104,11 @@ class Simulation(Stubs):
         self._always: list[Always] = []
         self._eventually: list[Eventually] = []
         self._sometimes: list[Sometimes] = []
-        patched.enter()
+        try:
+            patched.enter()
+        except BaseException:  # else the world would have the waits of this thread for ever
+            self.world.close()
+            raise
 
     # --- what runs ---------------------------------------------------------------------------------------------------
 
