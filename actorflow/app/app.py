@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.workflow import AnyWorkflow
 
+S = TypeVar("S", bound=ActorSystem)
 V = TypeVar("V", bound="VirtualSystem")
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
@@ -186,20 +187,23 @@ class App:
             DefinitionError: what was added does not fit together.
             ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
         """
-        system = self._open(scheduler)
-        try:
-            self._declared.open(system)
-        except BaseException:
-            system.stop()
-            raise
-        return system
+        return self._with_parts(self._open(scheduler))
 
     def _start_within(self, kind: type[V], scheduler: VirtualScheduler, store: Store) -> V:
         """Start a system of a kind of its own on a scheduler and a store that are there: the app's is not opened."""
         self._declared.check()
-        system = kind._on(scheduler, self.name, store, self.system_settings, self.durability)
+        return self._with_parts(
+            self._knowing(kind._on(scheduler, self.name, store, self.system_settings, self.durability))
+        )
+
+    def _knowing(self, system: S) -> S:
+        """Have a system run the tasks and workflows that were added, and no others."""
         system.tasks = frozenset(self._declared.tasks)
         system.workflows = frozenset(self._declared.workflows)
+        return system
+
+    def _with_parts(self, system: S) -> S:
+        """Start the parts in a system; if one cannot start, nothing is left of it."""
         try:
             self._declared.open(system)
         except BaseException:
@@ -256,9 +260,7 @@ class App:
                 settings=self.system_settings,
                 scheduler=scheduler,
             )
-        system.tasks = frozenset(self._declared.tasks)
-        system.workflows = frozenset(self._declared.workflows)
-        return system
+        return self._knowing(system)
 
     def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:
         """Call main, which a signal may end, and return its exit code."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.futures.future import Future
@@ -247,8 +246,3 @@ class BoundedSimRef(SimBase, BoundedRef):
 
 
 SIM_KINDS: Final = (SimRef, BoundedSimRef)
-
-
-def is_driver(driver_thread: int) -> bool:
-    """Say whether the thread of the test runs here."""
-    return threading.get_ident() == driver_thread

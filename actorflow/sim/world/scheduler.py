@@ -65,7 +65,6 @@ class SimWorld(World):
         self.late: list[Any] = []  # entries of hosts that are paused
         self.any_paused = self.is_calm = False
         self._first_uid = next(REFS.uids)
-        self._kinds: dict[type, int] = {}
         self._schedule = schedule_of(chooser, name_of)
         self._drawn: list[int] | None = None
         if isinstance(self._schedule, Random):
