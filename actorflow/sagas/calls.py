@@ -10,7 +10,7 @@ from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
 from actorflow.sagas.course import Course
 from actorflow.sagas.savepoint import Savepoint
-from actorflow.sagas.undo_function import undo_function
+from actorflow.sagas.undo_function import refused, undo_function
 from actorflow.tasks.compensation import Step
 from actorflow.workflows.body.sends import AskFuture
 from actorflow.workflows.calls import branch_of
@@ -103,7 +103,8 @@ def undo(what: Any, /, *args: Any, **kwargs: Any) -> Any:
 
     Raises:
         DefinitionError: called outside of a saga's code; or it is no function, or does not take these arguments, or is
-            async in a plain saga; or the future is not that of an ask.
+            async in a plain saga; or the future is not that of an ask. The saga is stuck if the actor has done what
+            was asked, as nothing undoes that: `run.skip(reason)` goes on once it is done by hand.
     """
     branch, course = here("undo()")
     is_of_ask = isinstance(what, Future)
@@ -114,9 +115,15 @@ def undo(what: Any, /, *args: Any, **kwargs: Any) -> Any:
             "task is undone by its own @task.compensate"
         )
         raise DefinitionError(msg)
-    found = undo_function(function, given, kwargs, of_ask=is_of_ask)
-    if inspect.iscoroutinefunction(function) and not course.body.is_async:
-        msg = f"af.undo({found.name}): it is async, and saga {course.body.workflow.name} is not"
-        raise DefinitionError(msg)
-    course.undo_by(found, branch.path, what.step if isinstance(what, AskFuture) else None)
+    ask = what.step if isinstance(what, AskFuture) else None
+    try:
+        found = undo_function(function, given, kwargs, of_ask=is_of_ask)
+        if inspect.iscoroutinefunction(function) and not course.body.is_async:
+            msg = f"af.undo({found.name}): it is async, and saga {course.body.workflow.name} is not"
+            raise DefinitionError(msg)
+    except DefinitionError as error:
+        if ask is not None:  # it is under way, and nothing undoes it
+            course.undo_by(refused(error), branch.path, ask)
+        raise
+    course.undo_by(found, branch.path, ask)
     return what if is_of_ask else None

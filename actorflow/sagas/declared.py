@@ -101,8 +101,8 @@ class Saga(PlainSaga[..., dict[str, Any]]):
     def step(
         self,
         action: Callable[..., Any],
-        undo: Callable[..., Any] | None = None,
         /,
+        undo: Callable[..., Any] | None = None,
         *,
         name: str | None = None,
         retry: Retry | None = None,

@@ -81,6 +81,15 @@ def undo_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
     return UndoFunction(partial(function, *args, **kwargs), name, takes_step)
 
 
+def refused(error: DefinitionError) -> UndoFunction:
+    """Return an UndoFunction in place of a refused one: it raises, so that the saga is stuck there."""
+
+    def nothing_undoes_it() -> None:
+        raise DefinitionError(str(error))
+
+    return UndoFunction(partial(nothing_undoes_it), "af.undo", False)
+
+
 def name_of(function: Any, args: tuple[Any, ...]) -> str:
     """Return how people know a function: by its own name, or, of `ref.call`, by that of the method."""
     try:

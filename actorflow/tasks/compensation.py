@@ -88,9 +88,10 @@ def compensation_of(step: Any, undo: AnyTask) -> Compensation:
     known = step.signature.parameters
     for one in rest[1:]:
         if one.name not in known and one.default is one.empty:
+            more = f"others get its arguments: {', '.join(known)}" if known else "and it takes no arguments"
             msg = (
                 f"{undo.name}{undo.signature} undoes {step.name}, which has no argument {one.name!r}: the first "
-                f"parameter gets the result, `step: af.Step` the step, others get its arguments: {', '.join(known)}"
+                f"parameter gets the result, `step: af.Step` the step, {more}"
             )
             raise DefinitionError(msg)
     if rest:

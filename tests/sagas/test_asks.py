@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -436,10 +437,20 @@ def test_a_function_that_cannot_undo_an_ask_is_refused_where_it_is_given(undo, t
     with VirtualSystem("test", seed=1) as system:
         SYSTEMS[:] = [system]
         system.spawn(af.child(Cashier).options(name="cashier"))
-        with pytest.raises(af.RunFailed) as caught:
-            system.start(misused).result()
-    with pytest.raises(af.DefinitionError, match=text):
-        raise caught.value.__cause__
+        run = system.start(misused)
+        with pytest.raises((af.RunFailed, af.CompensationFailed)) as caught:
+            run.result()
+        said = str(caught.value.__cause__ or caught.value)
+        assert "DefinitionError" in said or type(caught.value.__cause__) is af.DefinitionError
+        assert re.search(text, said)
+        if "word" in text or "task" in text:
+            assert run.status == "compensated"
+            return
+        assert run.status == "stuck", "the cashier has done what was asked, and nothing undoes it"
+        run.skip("by hand")
+        with pytest.raises(af.RunFailed):
+            run.result()
+        assert run.status == "compensated"
 
 
 MISUSE: list[object] = []

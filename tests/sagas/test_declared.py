@@ -76,6 +76,14 @@ def test_a_declared_saga_is_undone_newest_first():
     assert LOG[2:] == ["refund 9, ['pay', 'seat']", "free seat of bob, bob"]
 
 
+def test_an_undo_may_be_given_by_name():
+    FAILS["1 for 3"] = 1
+    saga = af.Saga("declared.named").step(lambda: 3, undo=lambda three: LOG.append(f"undo {three}"), name="seat")
+    with VirtualSystem("test", seed=1) as system, pytest.raises(af.RunFailed, match="Boom"):
+        system.start(saga.step(pay), price=1).result()
+    assert LOG == ["undo 3"]
+
+
 def test_mistakes_of_declared_sagas_are_refused():
     saga = af.Saga("declared.mistakes").step(seat)
     with pytest.raises(af.DefinitionError, match="has a step or an argument of that name"):
@@ -86,6 +94,8 @@ def test_mistakes_of_declared_sagas_are_refused():
         saga.step(pay, lambda result, price, color: None, name="paid", timeout=3)
     with pytest.raises(af.DefinitionError, match="give a function or a task"):
         saga.step("seat")
+    with pytest.raises(af.DefinitionError, match="no argument 'price': .*, and it takes no arguments"):
+        af.Saga("declared.bare").step(lambda: 1, lambda result, price: None, name="bare")
     with VirtualSystem("test", seed=1) as system:
         with pytest.raises(af.DefinitionError, match="missing a required argument: 'name'"):
             system.start(saga)
