@@ -15,6 +15,7 @@ import actorflow as af
 from actorflow.machine import Event
 from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
+from actorflow.sim import history as checkers
 from actorflow.testing import VirtualScheduler, VirtualSystem
 
 
@@ -690,3 +691,28 @@ def sagas(system: af.ActorSystem, dag: af.Dag, payments: af.ActorRef[Payments]) 
     declared = af.Saga("typed").step(booked, unbooked, retry=af.Retry(2)).step(booked, name="again")
     assert_type(system.start(declared, name="ann").result(), dict[str, Any])
     assert_type(af.Saga.of(dag), af.Saga)
+
+
+class CounterModel(checkers.Model[int]):
+    """A model of the user's own."""
+
+    name = "counter"
+    initial = 0
+
+    def step(self, state: int, operation: checkers.Operation) -> Sequence[int]:
+        """Return the state behind an operation."""
+        return (state + 1,) if operation.is_open or operation.result == state + 1 else ()
+
+
+def histories(counter: af.ActorRef[Counter]) -> None:
+    """Histories of operations, and their checkers."""
+    history = checkers.OperationHistory()
+    client = history.client("a", key=1, refused=(af.MailboxFull,))
+    assert_type(client.call(counter, Counter.add, k=2), af.Future[int])
+    assert_type(client.call(counter, Counter.slow, 2), af.Future[str])
+    history.invoke("add", 2, process="a", key=(1, 2)).returned(3)
+    checkers.check_linearizable(history, CounterModel(), name="counts", limit=1000)
+    checkers.check_linearizable(history.operations, checkers.RegisterModel(0, read="get"))
+    checkers.check_delivery([1, 2], (2, 1), "at least once", name="all come")
+    checkers.check_order(["a1"], ["a1"], key=lambda text: text[0])
+    checkers.check_conservation({"a": 1, "b": 2}, 3, within=0.1)

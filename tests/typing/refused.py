@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import actorflow as af
 from actorflow.machine.definition.builder import ChartBuilder
+from actorflow.sim import history as checkers
 
 
 class Counter(af.Actor):
@@ -413,3 +414,16 @@ def sagas(counter: af.ActorRef[Counter]) -> None:
     af.undo(gave_back, "a")  # refused: there is no ask to get a step of
     n: str = af.undo(ask, print).get()  # refused: an int
     af.saga(dedline=3)  # refused: a misspelt option
+
+
+def histories(counter: af.ActorRef[Counter]) -> None:
+    history = checkers.OperationHistory()
+    history.client("a").call(counter, Counter.add, "x")  # refused: a count is a number
+    history.client("a").call(counter, Other.ping)  # refused: of another actor
+    history.client("a", kee=1)  # refused: a misspelt option
+    history.invoke("read", proces="a")  # refused: a misspelt option
+    checkers.check_linearizable(history, checkers.RegisterModel)  # refused: a class is no model
+    checkers.check_linearizable(history, checkers.RegisterModel(0, reed="get"))  # refused: a misspelt option
+    checkers.check_delivery([1], [1], "exactly twice")  # refused: no guarantee
+    checkers.check_order([1], [1], key=lambda n: n.m)  # refused: no such attribute
+    checkers.check_conservation({"a": "1"}, 1)  # refused: a text is no amount
