@@ -104,6 +104,7 @@ class EventBus:
         self._time = scheduler.clock.time
         self._closed = False
         self.keep: Callable[[Envelope, float], bool] | None = None  # puts events into the log of the system's store
+        self.note: Callable[[Envelope, float], object] | None = None  # is told of each event: of a simulation
 
     @classmethod
     def within(cls, root: Children) -> Self:
@@ -111,6 +112,7 @@ class EventBus:
         bus = cls.__new__(cls)
         bus._open(root, root.scheduler.name, root.scheduler.key, CAPACITY, SECONDS)
         bus.keep = root.scheduler.keep_event
+        bus.note = root.scheduler.note_event
         return bus
 
     # --- receivers ---------------------------------------------------------------------------------------------------
@@ -195,6 +197,8 @@ class EventBus:
             envelope = Envelope(number, source, self._time(), key, cause.correlation, cause.id, event)
         if delay != 0.0:
             check_delay(delay)
+        if self.note is not None:
+            self.note(envelope, delay)
         keep = self.keep
         if keep is not None and keep(envelope, delay):
             return
@@ -210,6 +214,8 @@ class EventBus:
         number = next(self._ids)
         correlation, causation = (number, None) if cause is None else (cause.correlation, cause.id)
         envelope = Envelope(number, source or self.name, self._time(), key, correlation, causation, event)
+        if self.note is not None:
+            self.note(envelope, delay)
         if self.keep is None or not self.keep(envelope, delay):
             self._send(envelope, delay)
 

@@ -3,14 +3,32 @@
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
 `buggify` (a choice in the user's code), `failure` (the errors), `report` (figures of a run), `stubs` (stand for the
 outside of the app).
-`choices`, `faults`, `history`, `patches`, `world` and `search` are rooms of their own.
+`choices`, `faults`, `figures`, `history`, `patches`, `world` and `search` are rooms of their own.
 """
 
 from actorflow.sim.buggify import buggify
 from actorflow.sim.failure import NotSimulated, SimulationFailure
+from actorflow.sim.figures.histogram import Histogram
+from actorflow.sim.figures.pairs import EventPair
+from actorflow.sim.figures.statistics import Interval, interval_of, warm_up_cut
+from actorflow.sim.report import Report
 from actorflow.sim.search.verify import verify
 from actorflow.sim.simulate import simulate
 from actorflow.sim.simulation import Simulation
 from actorflow.sim.world.link import Link
 
-__all__ = ["Link", "NotSimulated", "Simulation", "SimulationFailure", "buggify", "simulate", "verify"]
+__all__ = [
+    "EventPair",
+    "Histogram",
+    "Interval",
+    "Link",
+    "NotSimulated",
+    "Report",
+    "Simulation",
+    "SimulationFailure",
+    "buggify",
+    "interval_of",
+    "simulate",
+    "verify",
+    "warm_up_cut",
+]

@@ -2,21 +2,121 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from actorflow.errors import DefinitionError
+from actorflow.events.event import EventType, is_event_class
+from actorflow.sim.figures.histogram import Histogram
+from actorflow.sim.figures.pairs import EventPair, latency_between, pairs_of
+from actorflow.sim.figures.tables import FaultFigures, Figures, PublishedEvent
+from actorflow.text import text_of
 
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of one run.
+    """Figures of one run, as plain values: it pickles, and `as_dict` is for JSON.
 
     Attributes:
         time: virtual seconds at its end.
         steps: handler runs and resumptions.
         digest: of all steps: two runs that took the same ones have the same.
         faults: what went wrong, in words.
+        fault_table: the same, with their times.
+        published: all events, by the names of their classes, as they are stored: `module.Class`, or the name given.
+        figures: of its handlers, actors and hosts, if `sim.record()` was called; None: it was not.
     """
 
     time: float
     steps: int
     digest: int
     faults: list[str]
+    fault_table: list[FaultFigures] = field(default_factory=list)
+    published: dict[str, list[PublishedEvent]] = field(default_factory=dict)
+    figures: Figures | None = None
+
+    def latency(
+        self, first: type[Any] | Callable[..., Any] | str, last: type[Any] | str | None = None, /, *, after: float = 0.0
+    ) -> Histogram:
+        """Return the time from one event to the next other one of the same conversation, or else of the same key.
+
+        Events of one conversation come of one first event; in a conversation with several of one class, each counts up
+        to the next other one.
+
+        Args:
+            first: the class of the one, or its name; or, without the other, a handler: from the arrival of a message
+                to the end of its handler.
+            last: the class of the other event, or its name.
+            after: virtual seconds; events before that are left out, as the warm-up of the run.
+
+        Raises:
+            DefinitionError: no such event was published; of a handler, it did not run, or nothing was recorded.
+        """
+        if last is None:
+            return self._of_handler(first)
+        names = [self._name_of(cls) for cls in (first, last)]
+        return latency_between(self.published[names[0]], self.published[names[1]], after)
+
+    def pairs(self, *, after: float = 0.0) -> list[EventPair]:
+        """Return the time from the first event of each conversation to every other kind of event in it."""
+        return pairs_of(self.published, after)
+
+    def sequence(self) -> str:
+        """Return the last messages between hosts as a Mermaid sequence diagram.
+
+        Raises:
+            DefinitionError: nothing was recorded.
+        """
+        return self._recorded().diagram
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {
+            "time": self.time,
+            "steps": self.steps,
+            "digest": self.digest,
+            "faults": [fault.as_dict() for fault in self.fault_table],
+            "published": {name: len(events) for name, events in self.published.items()},
+            "latency": [pair.as_dict() for pair in self.pairs()],
+            "figures": None if self.figures is None else self.figures.as_dict(),
+        }
+
+    def _recorded(self) -> Figures:
+        if self.figures is None:
+            raise DefinitionError("nothing was recorded in this run: call sim.record() before sim.run()")
+        return self.figures
+
+    def _of_handler(self, handler: Any) -> Histogram:
+        name = getattr(handler, "__qualname__", None) or text_of(handler)
+        handlers = self._recorded().handlers
+        name = name.rpartition("<locals>.")[2]
+        if name not in handlers:
+            raise DefinitionError(f"latency({name}): it handled nothing in this run{nearest(name, handlers)}")
+        return handlers[name].sojourn
+
+    def _name_of(self, cls: Any) -> str:
+        name = event_name(cls)
+        if name not in self.published:
+            raise DefinitionError(f"latency({name}): no such event was published{nearest(name, self.published)}")
+        return name
+
+
+def event_name(given: Any) -> str:
+    """Return the name of a class of events, by which it is stored, too.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if isinstance(given, str):
+        return given
+    if not is_event_class(given):
+        raise DefinitionError(f"latency({text_of(given)}): give two classes of events, or one handler")
+    return EventType.of(given).name
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error's text: the known name that is most like another."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -18,6 +18,7 @@ from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
 from actorflow.sim.faults.targets import Target, found
+from actorflow.sim.figures.tables import FaultFigures
 from actorflow.sim.patches import patched
 from actorflow.sim.report import Report
 from actorflow.sim.stubs import Stubs
@@ -294,7 +295,15 @@ class Simulation(Stubs):
 
     def _report(self) -> Report:
         world = self.world
-        return Report(world.clock.now, world.steps, world.digest, [str(fault) for fault in self.faults])
+        happened = [fault for fault in self.faults if fault.name not in self.chooser.left_out]
+        return Report(
+            world.clock.now,
+            world.steps,
+            world.digest,
+            [str(fault) for fault in self.faults],
+            [FaultFigures(one.kind, one.text, one.begin, one.end, one.touched) for one in happened],
+            {name: list(events) for name, events in world.publications.by_name.items()},
+        )
 
     def _sleep_until(self, time: float) -> None:
         if time > self.world.clock.now:

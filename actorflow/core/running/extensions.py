@@ -87,6 +87,7 @@ class Extensions:
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
         keep_event: puts an event into the event log, if that is in use, and says so; None: there is no store.
+        note_event: is told of each event that is published, and of its delay; None: nobody asks.
     """
 
     hosts: HostsExtension | None = None
@@ -98,6 +99,7 @@ class Extensions:
     kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
     keep_event: Callable[[Any, float], bool] | None = None
+    note_event: Callable[[Any, float], object] | None = None
 
 
 def no_store(path: str, node: str) -> DefinitionError:

@@ -18,6 +18,7 @@ from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.sim.choices.schedules import Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
+from actorflow.sim.figures.publications import Publications
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
 
@@ -41,6 +42,7 @@ class SimWorld(World):
     Attributes:
         chooser: makes all choices.
         network: brings messages from host to host.
+        publications: notes the events that are published.
         store: of all nodes.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
@@ -54,6 +56,7 @@ class SimWorld(World):
         super().__init__(seed=chooser.seed, step_limit=step_limit, turn_seconds=turn_seconds)
         self.chooser = chooser
         self.network = Network(self, chooser)
+        self.publications = Publications(self.clock)
         self.store: SimStore | None = None
         self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
@@ -200,6 +203,7 @@ class SimScheduler(WorldScheduler):
             DRIVERS[thread] = drive
         self.driver_thread = world.driver_thread
         self.kinds = SIM_KINDS
+        self.note_event = world.publications.note
 
     def random_for(self, path: str) -> random.Random:
         """Return the random numbers of an actor: on each node others, or all would draw the same."""

@@ -1,0 +1,85 @@
+"""Pairs: the time from one event to another of the same conversation, or of the same key."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actorflow.sim.figures.histogram import Histogram
+
+if TYPE_CHECKING:
+    from actorflow.sim.figures.tables import PublishedEvent
+
+
+@dataclass(frozen=True)
+class EventPair:
+    """The time from the first event of conversations to another one of theirs.
+
+    Attributes:
+        first: name of the class of the event that begins them.
+        last: name of the class of the other one.
+        latency: from the one to the other.
+    """
+
+    first: str
+    last: str
+    latency: Histogram
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, for JSON."""
+        return {"first": self.first, "last": self.last, "latency": self.latency.as_dict()}
+
+
+def latency_between(first: Sequence[PublishedEvent], last: Sequence[PublishedEvent], after: float = 0.0) -> Histogram:
+    """Return the time from each event to the next other one of the same conversation, or else of the same key.
+
+    Args:
+        first: the one events.
+        last: the others.
+        after: virtual seconds; earlier ones of the first are left out.
+    """
+    by_correlation: defaultdict[str, list[float]] = defaultdict(list)
+    by_key: defaultdict[str, list[float]] = defaultdict(list)
+    for event in last:
+        by_correlation[event.correlation].append(event.time)
+        if event.key is not None:
+            by_key[event.key].append(event.time)
+    for times in (*by_correlation.values(), *by_key.values()):
+        times.sort()  # those with a delay were noted before it
+    found = Histogram()
+    for event in first:
+        if event.time < after:
+            continue
+        end = next_time(by_correlation.get(event.correlation, ()), event.time)
+        if end is None and event.key is not None:
+            end = next_time(by_key.get(event.key, ()), event.time)
+        if end is not None:
+            found.add(end - event.time)
+    return found
+
+
+def next_time(times: Sequence[float], begin: float) -> float | None:
+    """Return the first of some times, which are in order, that is not before another."""
+    place = bisect_left(times, begin)
+    return times[place] if place < len(times) else None
+
+
+def pairs_of(published: Mapping[str, Sequence[PublishedEvent]], after: float = 0.0) -> list[EventPair]:
+    """Return the latency from the first event of all conversations to each other kind of event in them."""
+    firsts: dict[str, tuple[float, str]] = {}
+    for name, events in published.items():
+        for event in events:
+            known = firsts.get(event.correlation)
+            if known is None or event.time < known[0]:
+                firsts[event.correlation] = (event.time, name)
+    roots = dict.fromkeys(name for _, name in firsts.values())
+    found = [
+        EventPair(root, name, latency_between(published[root], events, after))
+        for root in roots
+        for name, events in published.items()
+        if name != root
+    ]
+    return [pair for pair in found if pair.latency.count]
