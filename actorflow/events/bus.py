@@ -19,6 +19,7 @@ from actorflow.core.refs.cell import ENDING
 from actorflow.core.running.children import system_actor
 from actorflow.core.system import default_system
 from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stopping
+from actorflow.events import delivery  # noqa: F401 - it has how an actor gets an event
 from actorflow.events.envelope import Envelope, cause_of_publication
 from actorflow.events.event import text_key
 from actorflow.events.filters import EventFilter

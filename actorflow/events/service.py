@@ -12,7 +12,6 @@ from actorflow.core.actors.traits import ClassKeywords
 from actorflow.core.actors.transitions import root_of
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.extensions import EventsExtension
-from actorflow.events import delivery  # noqa: F401 - it has how a service handles an event
 from actorflow.events.bus import bus_of
 from actorflow.events.envelope import Envelope, handled_envelope
 from actorflow.events.handlers import NO_NAMES, HandlerTable, handlers_of, try_handlers

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -402,3 +404,23 @@ def test_a_class_that_is_first_published_after_a_subscription_is_delivered(
     virtual_system.publish(Mine("late"))
     virtual_system.sleep(1)
     assert [event.order for event in heard] == ["late"]
+
+
+ALONE = """
+import dataclasses
+from actorflow.events.bus import EventBus
+
+@dataclasses.dataclass(frozen=True)
+class Paid:
+    order: str
+
+with EventBus() as bus:
+    bus.subscribe(Paid, lambda event: print(event.order))
+    bus.publish(Paid("o1"))
+    bus.join()
+"""
+
+
+def test_a_bus_delivers_in_a_program_without_services() -> None:
+    run = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=100, check=False)
+    assert (run.stdout, run.stderr) == ("o1\n", "")
