@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=ActorSystem)
 V = TypeVar("V", bound="VirtualSystem")
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
+F = TypeVar("F", bound="Callable[..., object]")
 
 CANCELLED = 4  # the exit code
 HIGHEST = 255  # a process has no greater exit code
@@ -94,6 +95,7 @@ class App:
         self.durability: Durability | None = durability or ("power" if isinstance(store, str) else None)
         self._declared = Declarations(name)
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
+        self.scenario_function: Callable[..., object] | None = None
         self.left: float | None = None  # seconds of the grace time after its last run, if something asked for its end
 
     def __repr__(self) -> str:
@@ -156,6 +158,31 @@ class App:
         if self._main is not None:
             raise DefinitionError(f"{self!r} has a main already: {name_of(self._main)}")
         self._main = function
+        return function
+
+    def scenario(self, function: F, /) -> F:
+        """Decorate the function that declares the clients, faults and checks of `actorflow sim`.
+
+        It is called as ``scenario(sim, system)`` before each run, with the `actorflow.sim.Simulation` and the system,
+        whose parts are up; it declares, and does not call `sim.run`.
+
+        >>> import actorflow as af
+        >>> from actorflow.sim import Simulation
+        >>> app = af.App("shop")
+        >>> @app.scenario
+        ... def crashes(sim: Simulation, system: af.ActorSystem) -> None:
+        ...     sim.chaos(rate=0.1, until=30)
+
+        Raises:
+            DefinitionError: it is no plain function of two arguments, or the app has a scenario already.
+        """
+        if not callable(function) or is_lazy(function):
+            raise DefinitionError(f"scenario={text_of(function)}: give a plain function of (sim, system)")
+        if problem := refusal_of(function):
+            raise DefinitionError(f"scenario={text_of(function)} is called as scenario(sim, system): {problem}")
+        if self.scenario_function is not None:
+            raise DefinitionError(f"{self!r} has a scenario already: {name_of(self.scenario_function)}")
+        self.scenario_function = function
         return function
 
     @overload

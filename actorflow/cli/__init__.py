@@ -2,8 +2,9 @@
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them: `run`,
-`check`, `graph`, `scxml`, `queue`, `runs`, `sagas`, `events`, `store` with `actors` (and their mail) and `dead`, `wf`.
-All use `output` (tables for people, JSON for programs) and `progress` (a bar).
+`check`, `graph`, `scxml`, `sim`, `queue`, `runs`, `sagas`, `events`, `store` with `actors` (and their mail) and `dead`,
+`wf`. All use `output` (tables for people, JSON for programs) and `progress` (a bar); `sim` uses `quiet` (errors that
+are counted, not printed).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ COMMANDS = {
     "check": "actorflow.cli.check:check",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
+    "sim": "actorflow.cli.sim:sim",
     "store": "actorflow.cli.store:store",
     "wf": "actorflow.cli.wf:wf",
 }

@@ -3,7 +3,7 @@
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
 `buggify` (a choice in the user's code), `failure` (the errors), `report` (figures of a run), `stubs` (stand for the
 outside of the app).
-`choices`, `faults`, `figures`, `history`, `patches`, `world` and `search` are rooms of their own.
+`choices`, `faults`, `figures`, `history`, `patches`, `world`, `search` and `scenario` are rooms of their own.
 """
 
 from actorflow.sim.buggify import buggify

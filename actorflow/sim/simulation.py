@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -17,7 +18,7 @@ from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
-from actorflow.sim.faults.targets import Target, found
+from actorflow.sim.faults.targets import Target, absent, everywhere, found, present_actor
 from actorflow.sim.figures.tables import FaultFigures
 from actorflow.sim.patches import patched
 from actorflow.sim.report import Report
@@ -26,6 +27,7 @@ from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
 from actorflow.sim.world.node import SimNode
 from actorflow.sim.world.operator import Operator
+from actorflow.sim.world.refs import LABEL
 from actorflow.sim.world.scheduler import SimWorld
 from actorflow.sim.world.store import SimStore, is_of_store
 from actorflow.text import text_of
@@ -101,6 +103,7 @@ class Simulation(Stubs):
         self.stop_at_step: int | None = None
         self.store: SimStore | None = None
         self._operator: Operator | None = None
+        self._peeked: set[type[Any] | str] = set()
         self._stubs = []
         self._always: list[Always] = []
         self._eventually: list[Eventually] = []
@@ -203,15 +206,28 @@ class Simulation(Stubs):
             raise DefinitionError(f"chaos(until={text_of(until)}): it is {self.world.clock.now:g} s already")
         add_chaos(self, rate, until, kinds, targets)
 
-    def peek(self, ref: ActorRef[Any]) -> Any:
+    def peek(self, actor: ActorRef[Any] | type[Any] | str) -> Any:
         """Return the present incarnation of an actor, to look at: no message is sent. None while it has none.
 
+        Args:
+            actor: its ref, or its class, its name or its path.
+
         Raises:
-            DefinitionError: it is no ref of this simulation.
+            DefinitionError: it is no ref of this simulation, or no actor has been of that class or name so far.
         """
-        if not isinstance(ref, ActorRef) or getattr(ref._scheduler, "world", None) is not self.world:
-            raise DefinitionError(f"peek({text_of(ref)}): give a ref of this simulation")
-        return None if ref._state == DEAD else ref._actor
+        if isinstance(actor, str | type):
+            ref = present_actor(self.nodes, actor)
+            if ref is None:
+                if actor not in self._peeked:
+                    raise absent(actor, [ref for _, ref in everywhere(self.nodes)])
+                return None
+            self._peeked.add(actor)
+            actor = ref
+        if not isinstance(actor, ActorRef) or getattr(actor._scheduler, "world", None) is not self.world:
+            raise DefinitionError(
+                f"peek({text_of(actor)}): give a ref of this simulation, or a class, a name or a path"
+            )
+        return None if actor._state == DEAD else actor._actor
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
@@ -426,5 +442,8 @@ class Simulation(Stubs):
 
 def called(function: Callable[[], object]) -> str:
     """Return the words for a client's function; what it sends is added to them."""
+    if isinstance(function, functools.partial):
+        given = [*map(text_of, function.args), *(f"{key}={text_of(one)}" for key, one in function.keywords.items())]
+        return f"call of {getattr(function.func, '__name__', 'a function')}({', '.join(given)})"[:LABEL]
     name = getattr(function, "__name__", "<lambda>")
     return "call" if name == "<lambda>" else f"call of {name}"

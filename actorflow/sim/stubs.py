@@ -15,6 +15,7 @@ from actorflow.core.refs.timers import Sleep
 from actorflow.errors import DefinitionError, MaybeDone
 from actorflow.sim.world.link import STEPS, Link, is_number
 from actorflow.sim.world.network import Passage
+from actorflow.sim.world.refs import LABEL
 from actorflow.tasks.task import AnyTask
 from actorflow.text import text_of
 
@@ -105,7 +106,7 @@ class Stub:
     # --- a call ------------------------------------------------------------------------------------------------------
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        call = self._drawn()
+        call = self._drawn(args, kwargs)
         wait(self.world, call.before)
         value = None
         for _ in range(call.acts):
@@ -114,7 +115,7 @@ class Stub:
         return self._ended(call, value)
 
     async def _call_async(self, *args: Any, **kwargs: Any) -> Any:
-        call = self._drawn()
+        call = self._drawn(args, kwargs)
         await wait_async(call.before)
         value = None
         for _ in range(call.acts):
@@ -124,7 +125,7 @@ class Stub:
         await wait_async(call.after)
         return self._ended(call, value)
 
-    def _drawn(self) -> StubCall:
+    def _drawn(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StubCall:
         """Draw the fate of a call."""
         self.is_called = True
         world, name = self.world, self.name
@@ -152,10 +153,10 @@ class Stub:
             call.acts += chance("double", link.duplicate)
             if chance("loss of answer", link.loss):
                 call.after, call.error = self.timeout, late
-        self._note(call)
+        self._note(call, args, kwargs)
         return call
 
-    def _note(self, call: StubCall) -> None:
+    def _note(self, call: StubCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note a call for the diagram."""
         world = self.world
         if world.network.passages is None:
@@ -165,15 +166,27 @@ class Stub:
         scheduler: Any = None if ref is None else ref._scheduler
         source = "outside" if scheduler is None else scheduler.hosts_here.of(ref).name
         fate = "lost" if not call.acts else "doubled" if call.acts > 1 else ""
-        call.passage = Passage(world.clock.now, None, source, f"stub {self.name}", "call", fate, world.cause)
+        given = [*map(text_of, args), *(f"{key}={text_of(value)}" for key, value in kwargs.items())]
+        label = f"{self.name.rpartition('.')[2]}({', '.join(given)})"[:LABEL]
+        call.passage = Passage(world.clock.now, None, source, f"stub {self.name}", label, fate, world.cause)
         world.network.passages.append(call.passage)
 
     def _ended(self, call: StubCall, value: Any) -> Any:
         if call.passage is not None:
-            call.passage.arrived = self.world.clock.now
+            self._note_end(call, call.passage)
         if call.error is not None:
             raise call.error
         return value
+
+    def _note_end(self, call: StubCall, passage: Passage) -> None:
+        """Note when a call was over, and that its answer was an error, or was lost."""
+        world = self.world
+        passage.arrived = world.clock.now
+        if call.error is not None and call.acts and world.network.passages is not None:
+            lost = Passage(world.clock.now, None, passage.target, passage.source, "answer", "lost", passage.cause)
+            world.network.passages.append(lost)
+        elif isinstance(call.error, ConnectionError):
+            passage.fate = "refused"
 
 
 def wait(world: SimWorld, seconds: float) -> None:

@@ -33,7 +33,7 @@ def test_help_lists_the_commands():
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ([], "name a command (run, queue, runs, sagas, events, check, graph, scxml, store, wf)"),
+        ([], "name a command (run, queue, runs, sagas, events, check, graph, scxml, sim, store, wf)"),
         (["store"], "name a command (actors, backup, check, dead, dump, mail, migrate, prune, vacuum)"),
         (["queue"], "name a command (cancel, "),
         (["rnu"], "did you mean 'run'?"),

@@ -39,7 +39,7 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
         return target, target.hosts.main
     if not isinstance(target, type | str | ActorRef):
         raise DefinitionError(f"{text_of(target)} is no target: give an actor class, a path, a ref or a node")
-    places = [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]
+    places = everywhere(nodes)
     fits = [(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target]
     if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
         fits = [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
@@ -48,11 +48,47 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
         among = ", ".join(sorted({host.name for _, host in hosts.values()}))
         raise DefinitionError(f"{name_of(target)} is on several hosts: name one of them by its path: {among}")
     if not hosts:
-        known = sorted({name for _, ref in places for name in (ref.path, ref.name, ref.actor_class.__name__)})
-        near = difflib.get_close_matches(name_of(target), known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise DefinitionError(f"no actor of the simulation is {name_of(target)}{hint}")
+        raise absent(target, [ref for _, ref in places])
     return next(iter(hosts.values()))
+
+
+def everywhere(nodes: Sequence[SimNode]) -> list[tuple[SimNode, ActorRef[Any]]]:
+    """Return all living actors, each with its node."""
+    return [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]
+
+
+def absent(target: Target, refs: Sequence[ActorRef[Any]]) -> DefinitionError:
+    """Return the error of a target that there is not; it names the nearest one."""
+    known = sorted({name for ref in refs for name in (ref.path, ref.name, ref.actor_class.__name__)})
+    near = difflib.get_close_matches(name_of(target), known, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return DefinitionError(f"no actor of the simulation is {name_of(target)}{hint}")
+
+
+def actor_of(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any]:
+    """Return the actor of a class, a name or a path.
+
+    Raises:
+        DefinitionError: there is none, or there are several.
+    """
+    refs = [ref for _, ref in everywhere(nodes)]
+    fits = [ref for ref in refs if is_meant(target, ref)]
+    if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
+        fits = [ref for ref in fits if not stands_by(ref)] or fits[:1]
+    if len(fits) > 1:
+        among = ", ".join(sorted({ref.path for ref in fits}))
+        raise DefinitionError(f"{name_of(target)} is several actors: name one of them by its path: {among}")
+    if not fits:
+        raise absent(target, refs)
+    return fits[0]
+
+
+def present_actor(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any] | None:
+    """Return the actor of a class, a name or a path; None if there is none now, as its node is down."""
+    try:
+        return actor_of(nodes, target)
+    except DefinitionError:
+        return None
 
 
 def present(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
-from actorflow.sim.search.sequence import sequence
+from actorflow.sim.search.sequence import note_of, sequence
 from actorflow.sim.search.settings import in_force
 from actorflow.sim.simulation import Simulation
 
@@ -134,8 +134,9 @@ def outcome_of(sim: Simulation, failure: Exception | None) -> RunOutcome:
     world = sim.world
     happened = [fault for fault in sim.faults if fault.name not in sim.chooser.left_out]
     diagram = ""
-    if world.network.passages is not None:
-        diagram = sequence(world.network.passages, [(fault.begin, fault.text) for fault in happened])
+    if world.network.passages:
+        notes = [(fault.begin, fault.text) for fault in happened] + [note_of(line) for line in world.entered or ()]
+        diagram = sequence(world.network.passages, notes)
     return RunOutcome(
         failure,
         key_of(failure),

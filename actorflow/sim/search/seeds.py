@@ -19,6 +19,8 @@ from actorflow.sim.search.verify import PARTS, REPEATS, verify
 from actorflow.sim.search.workers import shared_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.sim.search.module_state import Look
     from actorflow.sim.search.outcome import Body, RunFigures, RunOutcome
     from actorflow.sim.search.tapes import TapeFolder
@@ -29,11 +31,20 @@ class Search:
 
     Attributes:
         met: whether each case that is to come in some run has come in one.
+        progress: is called after each seed, with how many have run of how many; None: nobody wants to know.
         delays: run all orders with so many choices that are not the first, instead of seeds; None: run seeds.
         is_cut: not all seeds, or orders, ran.
     """
 
-    def __init__(self, body: Body, folder: TapeFolder | None = None, *, delays: int | None = None) -> None:
+    def __init__(
+        self,
+        body: Body,
+        folder: TapeFolder | None = None,
+        *,
+        delays: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        self.progress = progress
         self.body = body
         self.folder = folder
         self.delays = delays
@@ -102,6 +113,7 @@ class Search:
                 if self._is_over():
                     break
                 self._run_seed(seed)
+                self._tell(len(seeds))
         self.is_cut = self._seeds < len(seeds)
         self._check_met(len(seeds))
 
@@ -132,6 +144,7 @@ class Search:
         failed: list[int] = []
         for seed, is_failed, figures, met in shared_out(self.body, seeds, workers, self._is_over):
             self._seeds += 1
+            self._tell(len(seeds))
             if is_failed:
                 failed.append(seed)
             else:
@@ -141,6 +154,10 @@ class Search:
             raise SimulationFailure(
                 REPEATS, 0.0, f"the run failed in a worker, and not here: {PARTS}", seed=min(failed)
             )
+
+    def _tell(self, total: int) -> None:
+        if self.progress is not None:
+            self.progress(self._seeds, total)
 
     def _run_seed(self, seed: int) -> None:
         __tracebackhide__ = True

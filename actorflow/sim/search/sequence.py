@@ -45,12 +45,20 @@ def sequence(passages: Sequence[Passage], notes: Sequence[tuple[float, str]] = (
 def arrow(passage: Passage, names: dict[str, str]) -> str:
     """Return the line of one message."""
     source, target = names[passage.source], names[passage.target]
-    kind = "-x" if passage.fate == "lost" else "-->>" if is_answer(passage.label) else "->>"
+    is_lost, line = passage.fate == "lost", "--" if is_answer(passage.label) else "-"
+    kind = f"{line}x" if is_lost else f"{line}>>"
     when = f"{passage.sent:.3f}"
     if passage.arrived is not None and passage.arrived > passage.sent:
         when += f" to {passage.arrived:.3f}"
     fate = f" ({passage.fate})" if passage.fate else ""
     return f"    {source}{kind}{target}: {safe(passage.label)}{fate} {when} s"
+
+
+def note_of(entered: str) -> tuple[float, str]:
+    """Return the time and the words of a client event, as the world notes it: "client event 3 at 1.5 s: call"."""
+    head, _, words = entered.partition(" s: ")
+    event, _, time = head.rpartition(" at ")
+    return float(time), f"{words} ({event})"
 
 
 def is_answer(label: str) -> bool:

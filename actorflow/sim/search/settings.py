@@ -26,6 +26,7 @@ class SearchSettings:
         budget: seconds of real time, after which a search ends.
         workers: processes that share out the seeds.
         until_step: open the debugger after so many steps.
+        command: that runs the search, with the options of the run that failed behind it; "": pytest does.
     """
 
     seed: int | None = None
@@ -35,6 +36,7 @@ class SearchSettings:
     budget: float | None = None
     workers: int = 1
     until_step: int | None = None
+    command: str = ""
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("runs", 1), ("workers", 1), ("until_step", 1)):

@@ -6,6 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from actorflow.sim.search.settings import in_force
+
 if TYPE_CHECKING:
     from actorflow.sim.choices.tape import Tape
     from actorflow.sim.search.outcome import RunOutcome
@@ -58,8 +60,7 @@ def scenario_of(smallest: RunOutcome, first: RunOutcome, seed: int, *, tries: in
             *listed(choices_of(tape), "choice"),
             f"again: {command}",
             *([f"tape: {kept}"] if kept else []),
-            "",
-            smallest.diagram,
+            *(["", smallest.diagram] if smallest.diagram else []),
         ]
     )
 
@@ -71,10 +72,12 @@ def again(option: str, code: str) -> str:
         option: of pytest.
         code: for a test that pytest does not run.
     """
-    test = current_test()
-    if not test:
+    test, command = current_test(), in_force().command
+    if not test and not command:
         return f"{code}, or {option}"
     pinned = os.environ.get("PYTHONHASHSEED", "0")
+    if command:
+        return f"PYTHONHASHSEED={pinned} {command} {option.replace('--sim-', '--')}"
     return f"PYTHONHASHSEED={pinned} pytest {shlex.quote(test)} {option}"
 
 

@@ -1,0 +1,203 @@
+"""`actorflow sim MODULE:ATTRIBUTE`: searches seeds of an app in virtual time for a run in which a property fails."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from actorflow.cli import fail, import_from_here, tell
+from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.text import LONGEST_ERROR, text_of
+
+if TYPE_CHECKING:
+    from actorflow.app.app import App
+    from actorflow.sim.failure import SimulationFailure
+    from actorflow.sim.scenario.scenario import Scenario
+    from actorflow.sim.search.settings import SearchSettings
+
+FAILED: Final = 1
+COUNT: Final = click.IntRange(1)
+DIAGRAM: Final = "sequenceDiagram"
+
+
+@click.command(short_help="Search seeds of an app in virtual time for a run that fails.")
+@click.argument("app", metavar="MODULE:ATTRIBUTE")
+@click.option(
+    "--scenario", type=click.Path(path_type=Path), metavar="FILE.toml", help="Its clients, faults and checks."
+)
+@click.option("--runs", type=COUNT, help="So many seeds, instead of as many as the scenario says (100).")
+@click.option(
+    "--until",
+    type=click.FloatRange(min=0, min_open=True, max=1e9),
+    metavar="SECONDS",
+    help="The end of a run in virtual time, instead of the scenario's (60).",
+)
+@click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Share seeds out to forks.")
+@click.option("--seed", type=click.IntRange(0), help="Run this seed only, as a failure says.")
+@click.option("--tape", type=click.Path(path_type=Path), metavar="FILE", help="Run this tape only.")
+@click.option("--tapes", type=click.Path(path_type=Path), metavar="FOLDER", help="Keep failures there; they run first.")
+@click.option("--budget", metavar="TIME", help="End the search after this real time, such as 60s or 2m.")
+@click.option("--verify", is_flag=True, help="Run each seed twice, and compare the steps.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sim(
+    app: str,
+    scenario: Path | None,
+    runs: int | None,
+    until: float | None,
+    workers: int,
+    seed: int | None,
+    tape: Path | None,
+    tapes: Path | None,
+    budget: str | None,
+    verify: bool,
+    as_json: bool,
+) -> int:
+    """Run an app in virtual time, with many seeds, and look for one in which a property fails.
+
+    Each seed has an order of steps, latencies and faults of its own; nothing is real but the code. Clients, network,
+    faults and checks come from the FILE of --scenario, or from the function under @app.scenario; without either, hosts
+    crash and pause, and every node has to run in the end.
+
+    A failure is shrunk to the fewest client events and faults, and drawn; the command that it ends with repeats it.
+
+    \b
+    Exit codes:
+      0   the properties held in all runs
+      1   one did not, or a run could not go on
+      2   the command line, the app or the scenario is wrong
+      130 interrupted
+
+    \b
+    Examples:
+      actorflow sim shop:app
+      actorflow sim shop:app --scenario shop.toml --runs 1000 --workers 4
+      actorflow sim shop:app --scenario shop.toml --seed 17
+    """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
+    from actorflow.app.loading import load
+    from actorflow.cli.quiet import quiet
+
+    import_from_here()
+    try:
+        settings = settings_of(
+            workers=workers,
+            seed=seed,
+            tape=tape,
+            budget=budget,
+            verify=verify,
+            command=command_of(app, scenario, until),
+        )
+        found = load(app)
+        chosen = scenario_of(scenario).replaced(until, runs)
+        with quiet():
+            chosen.try_out(found)
+    except ActorflowError as error:
+        fail(text_of(error, LONGEST_ERROR, str))
+    with quiet() as errors:
+        report = searched(app, found, chosen, settings, tapes)
+    report["errors"] = errors.lines()
+    show(report, as_json)
+    return FAILED if report["failure"] else 0
+
+
+def settings_of(*, budget: str | None, **given: Any) -> SearchSettings:
+    """Return the settings of the search."""
+    from actorflow.sim.search.settings import SearchSettings, seconds_of
+
+    return SearchSettings(budget=None if budget is None else seconds_of(budget), **given)
+
+
+def scenario_of(path: Path | None) -> Scenario:
+    """Return the scenario of a file, or the one that says nothing."""
+    from actorflow.sim.scenario.reading import read_scenario
+    from actorflow.sim.scenario.scenario import Scenario
+
+    return Scenario() if path is None else read_scenario(path)
+
+
+def command_of(app: str, scenario: Path | None, until: float | None) -> str:
+    """Return the command that runs the same search; the options of one run may follow."""
+    words = ["actorflow", "sim", app]
+    words += [] if scenario is None else ["--scenario", str(scenario)]
+    words += [] if until is None else ["--until", f"{until:g}"]
+    return shlex.join(words)
+
+
+def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings, tapes: Path | None) -> dict[str, Any]:
+    """Search, and return the findings."""
+    from actorflow.cli.progress import ProgressBar
+    from actorflow.sim.failure import SimulationFailure
+    from actorflow.sim.scenario.scenario import run_app
+    from actorflow.sim.search.outcome import TestBody
+    from actorflow.sim.search.seeds import Search
+    from actorflow.sim.search.settings import use
+    from actorflow.sim.search.tally import TALLY, Tally
+    from actorflow.sim.search.tapes import TapeFolder
+
+    folder = None if tapes is None else TapeFolder(tapes.absolute(), target)
+    failure: SimulationFailure | None = None
+    before = TALLY.packed()
+    with use(settings), ProgressBar(app.name[:40]) as progress:
+        search = Search(TestBody(run_app, (target, scenario)), folder, progress=progress)
+        try:
+            search.run(range(scenario.runs))
+        except SimulationFailure as error:
+            failure = error
+        except DefinitionError as error:
+            fail(text_of(error, LONGEST_ERROR, str))
+        except ActorflowError as error:
+            fail(text_of(error, LONGEST_ERROR, str), FAILED)
+    tally = Tally()
+    tally.merge([after - earlier for after, earlier in zip(TALLY.packed(), before, strict=True)])
+    return {
+        "app": app.name,
+        "runs": tally.runs,
+        "orders": tally.orders,
+        "steps": tally.steps,
+        "virtual_seconds": tally.time,
+        "faults": tally.faults,
+        "is_cut": search.is_cut,
+        "met": search.met,
+        "failure": None if failure is None else fields_of(failure),
+    }
+
+
+def fields_of(failure: SimulationFailure) -> dict[str, Any]:
+    """Return a failure as JSON has it."""
+    words, _, diagram = failure.scenario.partition(f"\n\n{DIAGRAM}")
+    again = [line.removeprefix("again: ") for line in words.splitlines() if line.startswith("again: ")]
+    return {
+        "property": failure.property,
+        "time": failure.time,
+        "why": failure.why,
+        "seed": failure.seed,
+        "scenario": words,
+        "command": again[0] if again else None,
+        "diagram": DIAGRAM + diagram if diagram else None,
+        "text": str(failure),
+    }
+
+
+def show(report: dict[str, Any], as_json: bool) -> None:
+    """Print the findings of a search."""
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    failure = report["failure"]
+    if failure is not None:
+        click.echo(failure["text"])
+        click.echo()
+    cut = ", cut by the budget" if report["is_cut"] and failure is None else ""
+    click.echo(
+        f"{report['app']}: {report['runs']:,} runs{cut}, {report['orders']:,} of them with steps of their own; "
+        f"{report['steps']:,} steps, {report['virtual_seconds']:,.0f} virtual seconds, {report['faults']:,} faults"
+    )
+    if report["errors"]:
+        click.echo(f"handlers raised: {'; '.join(report['errors'])}")
+    if failure is None:
+        click.echo("all properties held")
+        return
+    tell(f"{text_of(failure['property'], LONGEST_ERROR)} does not hold; the run is repeated by the command above")
