@@ -116,6 +116,7 @@ REAL_TIME = {
     "core/clock": "it is the clock",
     "core/drivers/baton": "the clock of live systems",
     "core/drivers/watchdog": "a handler in virtual time that takes too much of the other",
+    "core/drivers/lost_baton": "a handler in virtual time that does not end with its world",
     "core/futures/thread_wait": "a thread of no system waits",
     "core/futures/wait_graph": "a thread of no system waits",
     "machine/running/platform": "a machine of no system",

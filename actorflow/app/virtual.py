@@ -117,11 +117,11 @@ class VirtualSystem(ActorSystem):
         return system
 
     async def flush(self) -> None:
-        """Commit and tell like any system, and end the tasks that are left on the asyncio loop."""
+        """Commit and tell like any system, and end the tasks that are left on its asyncio loops."""
         await super().flush()
         home: Any = self.scheduler.loop_thread
-        if home is not None and not home.loop.is_closed():
-            await completed(home.loop.end_in_turn())
+        for loop in () if home is None else home.loops:
+            await completed(loop.end_in_turn())
 
     def _kill(self) -> None:
         """End a system of a world as by kill -9: nothing is drained, given back or told; the others go on."""

@@ -1,6 +1,7 @@
 """Promises: frames of handlers are frozen as their host dies, and all of them end with the run."""
 
 import _thread
+import asyncio
 import contextlib
 import threading
 import time
@@ -13,13 +14,16 @@ from actorflow.testing import LeakCheck
 
 REAL_LOCK = _thread.allocate_lock()  # made at import: no patch reaches it
 NOTES = []
+STORES = []
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     NOTES.clear()
+    STORES.clear()
     with LeakCheck():
         yield
+    STORES.clear()
     assert not REAL_LOCK.locked()
 
 
@@ -36,6 +40,9 @@ class Never(af.Actor):
 
 class Frames(af.Actor):
     """Waits in frames of all kinds."""
+
+    def idle(self):
+        return "idle"
 
     def swallow(self, to):
         while True:
@@ -86,6 +93,13 @@ class Frames(af.Actor):
             while not lock.acquire(timeout=1e6):
                 pass
 
+    def writes(self, _):
+        while True:
+            try:
+                STORES[-1].write(lambda tx: None)
+            except BaseException:
+                NOTES.append("swallowed")
+
     async def awaits(self, to):
         while True:
             try:
@@ -93,45 +107,117 @@ class Frames(af.Actor):
             except BaseException:
                 NOTES.append("swallowed")
 
+    async def cleans_up(self, to):
+        try:
+            await to.ask("x", block=False)
+        finally:
+            NOTES.append("finally")
+            await to.ask("more", block=False)
+
+    async def asks_in_async(self, to):
+        while True:
+            try:
+                to.ask("x")
+            except BaseException:
+                NOTES.append("swallowed")
+
 
 class Looped(Frames, loop=True):
     """The same on the asyncio loop."""
+
+    async def sleeps_there(self, _):
+        while True:
+            try:
+                await asyncio.sleep(1000)
+            except BaseException:
+                NOTES.append("swallowed")
+
+    async def has_tasks(self, to):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(self.awaits(to))
+            group.create_task(self.generates(to))
+
+    async def leaves_a_task(self, to):
+        self.task = asyncio.create_task(self.awaits(to))
+
+    async def generates(self, _):
+        async def each():
+            try:
+                while True:
+                    yield await asyncio.sleep(1000)
+            finally:
+                NOTES.append("finally")
+
+        async for _ in each():
+            pass
+
+    async def writes_there(self, to):
+        self.writes(to)
 
 
 class Blocking(Frames, blocking=True):
     """The same on a thread of its own."""
 
 
-SYNC = ["swallow", "clean", "locked", "generator", "in_c", "suppress", "sleeps", "waits"]
-CASES = [*((Frames, name) for name in [*SYNC, "awaits"]), (Looped, "awaits"), *((Blocking, name) for name in SYNC)]
-
-FROZEN = [case for case in CASES if case[0] is Frames]
+SYNC = ["swallow", "clean", "locked", "generator", "in_c", "suppress", "sleeps", "waits", "writes"]
+ASYNC = ["awaits", "cleans_up"]
+ON_LOOP = [*ASYNC, "sleeps_there", "has_tasks", "leaves_a_task", "generates", "writes_there"]
+CASES = [
+    *((Frames, name) for name in [*SYNC, *ASYNC, "asks_in_async"]),
+    *((Looped, name) for name in ON_LOOP),
+    *((Blocking, name) for name in [*SYNC, *ASYNC]),
+]
+NAMES = [f"{kind.__name__}-{name}" for kind, name in CASES]
 
 
 def begin(sim, kind, name):
     NOTES.clear()
     app = af.App("demo").add(af.child(Never).options(name="never"), af.child(kind).options(name="a"))
     system = sim.start(app)
+    STORES.append(sim.store)
+    if name.startswith("writes"):
+        sim.at(0).slow_commits(1000, heal=3000)
     ref, never = system.find("/demo/a", kind), system.find("/demo/never")
-    ref.cast(getattr(kind, name), never)
+    sim.at(0.5).call(lambda: ref.cast(getattr(kind, name), never))
     return ref
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES, ids=lambda value: getattr(value, "__name__", value))
-def test_frames_end_with_the_run(kind, name):
-    for seed in range(3):
-        with Simulation(seed) as sim:
-            begin(sim, kind, name)
-            sim.run(until=2)
-            assert NOTES == []
-        assert threading.active_count() < 20
+def run_with_frames(seed, kind, name):
+    with Simulation(seed) as sim:
+        begin(sim, kind, name)
+        sim.run(until=2)
+        assert NOTES == []
 
 
-@pytest.mark.parametrize(("kind", "name"), FROZEN, ids=lambda value: getattr(value, "__name__", value))
-def test_frames_of_a_host_that_dies_are_frozen_until_the_end(kind, name):
-    with Simulation(1) as sim:
+def crash_with_frames(seed, kind, name, *, node=False):
+    with Simulation(seed) as sim:
         ref = begin(sim, kind, name)
-        sim.at(1).crash(ref, down=1)
+        sim.at(1).crash(sim.nodes[0] if node else ref, down=1)
         sim.run(until=5)
         assert NOTES == []  # a kill runs no `finally`
-        assert sim.peek(ref) is not None
+        assert node or sim.peek(ref) is not None
+        again = sim.nodes[0].system.find("/demo/a", kind)
+        assert again.call(kind.idle).get() == "idle"  # the next incarnation has its turn
+        assert NOTES == []
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES, ids=NAMES)
+def test_frames_end_with_the_run(kind, name):
+    for seed in range(3):
+        run_with_frames(seed, kind, name)
+
+
+@pytest.mark.parametrize("node", [False, True], ids=["host", "node"])
+@pytest.mark.parametrize(("kind", "name"), CASES, ids=NAMES)
+def test_frames_of_a_host_that_dies_are_frozen_until_the_end(kind, name, node):
+    crash_with_frames(1, kind, name, node=node)
+
+
+@pytest.mark.slow
+def test_frames_of_three_hundred_seeds_leave_no_thread():
+    for seed in range(300):
+        kind, name = CASES[seed % len(CASES)]
+        crash_with_frames(seed, kind, name, node=seed % 7 == 0)
+        run_with_frames(seed, kind, name)
+    assert threading.active_count() < 20

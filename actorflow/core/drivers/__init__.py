@@ -6,5 +6,5 @@
 wait does there), `virtual_baton` (who has the baton there), `parked` (its threads that wait), `virtual_threads` (all of
 its threads), `virtual_loop` (its asyncio loop), `world` (several systems on one virtual clock), `collector` (when the
 garbage collector runs there), `unwinding` (how handlers that were abandoned end there), `watchdog` (which ends those
-that keep the turn).
+that keep the turn), `lost_baton` (the end of a world after one that it could not end).
 """

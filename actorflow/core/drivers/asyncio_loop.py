@@ -140,11 +140,16 @@ class LoopThread:
 
 
 def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
-    """Make the handler a task on the loop."""
+    """Make the handler a task on the loop of a live system."""
     with _lock:  # overtaken handlers begin beside each other
         if scheduler.loop_thread is None:
             scheduler.loop_thread = LoopThread(scheduler.name)
         thread = cast("LoopThread", scheduler.loop_thread)
+    begin_task(scheduler, item, coro, thread)
+
+
+def begin_task(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any], thread: LoopThread) -> None:
+    """Make the handler a task on a loop."""
     execution = LoopTask(scheduler, item, thread)
     item[0]._waiting = execution  # as long as it runs, so that a shutdown can cancel it
     context = scheduler.context.copy()

@@ -155,6 +155,15 @@ def strike(thread: int) -> bool:
     return True
 
 
+def withdraw(thread: int) -> None:
+    """Take back the error that was to be raised in another thread, which blocks in C code; `absorb` is to follow.
+
+    As long as it is not raised, CPython 3.11 looks for it at each bytecode of all threads; in one that is traced, as by
+    coverage, at one bytecode for ever. It ceases to look once some thread has had such an error.
+    """
+    _set_async_exc(ctypes.c_ulong(thread), None)
+
+
 def absorb() -> None:
     """Take the error that was to be raised in this thread, and may not have been yet.
 

@@ -299,7 +299,7 @@ class VirtualScheduler(VirtualWaits):
     def run_turn(self, worker: VirtualThread, loop: VirtualLoop) -> None:
         """Let the asyncio loop of a system, of this one or of one in its world, run its ready handles."""
         system = loop.scheduler
-        if system.closed:
+        if system.closed and loop.ended is None:
             return
         if self.trace is not None:
             self.note(f"/{system.name}", "a turn of the asyncio loop")
@@ -313,7 +313,7 @@ class VirtualScheduler(VirtualWaits):
         cold = cold_of(ref)
         if cold.pinned is None:
             cold.pinned = VirtualOwnThread(self, ref)
-            self.own_threads[cold.pinned.worker] = None
+            self.own_threads[cold.pinned.worker] = cold.pinned
         pinned: Any = cold.pinned
         return pinned  # type: ignore[no-any-return]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
 from actorflow.core.drivers.unwinding import end_coroutine
 from actorflow.core.drivers.virtual_threads import VirtualThread
+from actorflow.core.drivers.watchdog import stack_of
 from actorflow.core.futures.parking_lock import ParkingLock
 from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP
 from actorflow.core.log import logger
@@ -26,6 +27,7 @@ from actorflow.errors import ActorflowError, DefinitionError, ThreadLimit
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.parked import Parked
+    from actorflow.core.drivers.virtual_threads import VirtualOwnThread
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
@@ -44,10 +46,11 @@ class VirtualBaton(Scheduler):
         self.name = name
         self.carriers: list[VirtualThread] = []  # threads that rest without the baton
         self.workers: dict[VirtualThread, None] = {}
-        self.own_threads: dict[VirtualThread, None] = {}
+        self.own_threads: dict[VirtualThread, VirtualOwnThread] = {}
         self.running: VirtualThread | None = None  # whose handler has the turn, or had it last
         self._rouse = rouser(self.carriers)
         self.driver: Parked | None = None
+        self.failure: BaseException | None = None  # for the driver: why the run ends
         self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
         self.driver_thread = threading.get_ident()
         self.strike_lock = _thread.allocate_lock()
@@ -66,13 +69,17 @@ class VirtualBaton(Scheduler):
             self.close_inbox()
 
     def start_in_loop(self, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
-        """Run a handler as a task on the system's virtual loop."""
-        from actorflow.core.drivers.asyncio_loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
+        """Run a handler as a task on a virtual loop."""
+        from actorflow.core.drivers.asyncio_loop import begin_task  # noqa: PLC0415 - asyncio takes 30 ms to import
         from actorflow.core.drivers.virtual_loop import LoopHome  # noqa: PLC0415
 
+        begin_task(self, item, coro, self.loop_of(item[0], LoopHome))
+
+    def loop_of(self, ref: ActorRef[Any], make: Callable[[Any], Any]) -> Any:  # noqa: ARG002 - simulated hosts have their own
+        """Return the asyncio loop that has the handlers of an actor, made at first need."""
         if self.loop_thread is None:
-            self.loop_thread = LoopHome(self)
-        start_in_loop(self, item, coro)
+            self.loop_thread = make(self)
+        return self.loop_thread
 
     def threads(self) -> list[VirtualThread]:
         """Return all threads that may have a handler."""
@@ -123,7 +130,8 @@ class VirtualBaton(Scheduler):
             raise ThreadLimit(msg)
         worker = VirtualThread(self)
         self.workers[worker] = None
-        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
+        worker.thread = threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True)
+        worker.thread.start()
         self.carriers.append(worker)
 
     def _work(self, worker: VirtualThread) -> None:
@@ -195,9 +203,9 @@ class VirtualBaton(Scheduler):
             at_once(self._rouse, partial(parked.away.append, True))
             while parked.away:
                 at_once_if(partial(parked.lock.acquire, True, LOOK_UP), parked.away.clear)
-        except BaseException:
+        except BaseException as error:
             if parked.away:
-                self.recall(parked)
+                self.recall(parked, error)
             self.timers.look()
             raise
         finally:
@@ -207,11 +215,22 @@ class VirtualBaton(Scheduler):
                 self.post_work(partial(self.timers.cancel, entry))  # by a thread that is not interrupted
             self.driver = None
 
-    def recall(self, parked: Parked) -> None:
-        """Get the baton back for a driver that was interrupted; it comes when the running handler waits or ends."""
+    def recall(self, parked: Parked, error: BaseException) -> None:
+        """Get the baton back for a driver that was interrupted; it comes when the running handler waits or ends.
+
+        It comes as with an error of the run: a schedule may let others go first for ever. If it does not come, the
+        error of the interrupt has a note of where the handler is.
+        """
+        mark = KeyboardInterrupt()
+        if self.failure is None:
+            self.failure = mark
         self.post_work(parked.enter)
         self.lost_baton = not parked.lock.acquire(timeout=RECALL_SECONDS)
         parked.away.clear()
+        if self.failure is mark:
+            self.failure = None
+        if self.lost_baton and self.running is not None:
+            error.add_note(f"A handler had not given its turn back for {RECALL_SECONDS:g} s:\n{stack_of(self.running)}")
 
     def give_back(self, worker: VirtualThread) -> None:
         """Let the driver, if it waits, wait for ever, as nothing is left to run."""

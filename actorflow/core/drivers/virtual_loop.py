@@ -22,14 +22,22 @@ from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 
 if TYPE_CHECKING:
+    from actorflow.core.drivers.parked import Parked
     from actorflow.core.drivers.virtual_baton import VirtualBaton
+    from actorflow.core.drivers.virtual_threads import VirtualThread
     from actorflow.core.refs.timers import TimerEntry
 
 LAST_TURNS: Final = 100  # in which cancelled tasks clean up at the end
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An asyncio loop on a virtual clock, without sockets and processes."""
+    """An asyncio loop on a virtual clock, without sockets and processes.
+
+    Attributes:
+        ended: set in the last turn, once there is to be one.
+        is_frozen: its simulated process has died: no callback runs any more, and its tasks are ended without a cancel.
+        blocked: the wait of the thread that runs a turn, and that thread, while a handler there waits for the store.
+    """
 
     def __init__(self, scheduler: VirtualBaton) -> None:
         self.scheduler = scheduler
@@ -37,7 +45,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._due: dict[int, TimerEntry] = {}  # by `id`: two handles of one time and callback are equal
         self._turn = LoopTurn(self)
         self._is_queued = False
-        self.ended: Future[None] | None = None  # set in the last turn, once there is to be one
+        self.ended: Future[None] | None = None
+        self.is_frozen = False
+        self.blocked: tuple[Parked, VirtualThread] | None = None
         super().__init__()
         self.set_debug(False)
 
@@ -83,6 +93,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._put(handle)
 
     def _put(self, handle: events.Handle) -> None:
+        if self.is_frozen and self.ended is None:
+            return
         self._callbacks.append(handle)
         if not self._is_queued:
             self._queue_turn()
@@ -97,12 +109,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._thread_id is not None:  # a handler there waits for the store: as it goes on, the next turn is queued
             return
         if self.ended is None:
-            self._run_callbacks()
+            if not self.is_frozen:
+                self._run_callbacks()
             return
         try:
             self.end()
         finally:
             self.ended._settle(None, None)
+
+    def freeze(self) -> None:
+        """Run nothing any more: the process that has this loop has died."""
+        self.is_frozen = True
+        self._callbacks.clear()
 
     def end_in_turn(self) -> Future[None]:
         """Have the loop end in a turn of its own, which the watchdog looks after; the future is its end."""
@@ -118,6 +136,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         sys.set_asyncgen_hooks(self._asyncgen_firstiter_hook, self._asyncgen_finalizer_hook)  # type: ignore[attr-defined]
         try:
             for _ in range(len(self._callbacks)):
+                if self.is_frozen and self.ended is None:  # the process died in the midst of this turn
+                    break
                 handle = self._callbacks.popleft()
                 if not handle.cancelled():
                     self._call(handle)
@@ -177,12 +197,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
     run_forever = run_until_complete = set_default_executor = _no
 
     def end(self) -> None:
-        """Cancel the running tasks, let them and open generators clean up, and end those that go on."""
+        """Cancel the running tasks, let them and open generators clean up, and end those that go on.
+
+        Tasks of a process that has died hear of no cancel; their frames end.
+        """
         self._is_queued = True  # no turn follows
         try:
-            for task in asyncio.all_tasks(self):
-                task.cancel()
-            self._run_out()
+            if self.is_frozen:
+                for task in asyncio.all_tasks(self):
+                    end_task(task)
+            else:
+                for task in asyncio.all_tasks(self):
+                    task.cancel()
+                self._run_out()
             self.create_task(self.shutdown_asyncgens())
             self._run_out()
             for task in asyncio.all_tasks(self):
@@ -206,6 +233,11 @@ class LoopHome:
 
     def __init__(self, scheduler: VirtualBaton) -> None:
         self.loop = VirtualLoop(scheduler)
+
+    @property
+    def loops(self) -> list[VirtualLoop]:
+        """Those that are open."""
+        return [] if self.loop.is_closed() else [self.loop]
 
     def call(self, func: Callable[[], Any]) -> bool:
         """Call a function on the loop; False after its end."""

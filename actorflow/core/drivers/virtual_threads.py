@@ -41,15 +41,17 @@ class VirtualThread(SchedulerThread):
         is_busy: its handler has the turn.
         is_struck: the watchdog ends its handler.
         strikes: how often it has raised Abandoned there.
+        thread: it; None until it is made.
     """
 
-    __slots__ = ("entries", "ident", "is_busy", "is_struck", "parked", "refused", "strikes")
+    __slots__ = ("entries", "ident", "is_busy", "is_struck", "parked", "refused", "strikes", "thread")
 
     def __init__(self, scheduler: VirtualBaton) -> None:
         super().__init__(scheduler)
         self.parked: Parked | None = None
         self.refused = self.entries = self.ident = self.strikes = 0
         self.is_busy = self.is_struck = False
+        self.thread: threading.Thread | None = None
 
     def end(self) -> None:
         """Take the turn back from a handler that has returned, or raised, though it was refused waits, or struck."""
@@ -134,7 +136,9 @@ class VirtualOwnThread:
         self.scheduler = scheduler
         self.worker = VirtualThread(scheduler)
         self.given: Given | None = None
-        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+        self._is_ended = False
+        self.worker.thread = threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True)
+        self.worker.thread.start()
 
     def forget(self, item: Item) -> None:
         """Hold on to an item no longer, which is handled."""
@@ -142,9 +146,11 @@ class VirtualOwnThread:
             self.worker.forget()
 
     def end(self) -> None:
-        """Let the thread end; it has not got the baton."""
-        self.given = None
-        self.worker.park.release()
+        """Let the thread end, once its handler has; it has not got the baton."""
+        if not self._is_ended:  # else its host died before its node
+            self._is_ended = True
+            self.given = None
+            self.worker.park.release()
 
     def _work(self) -> None:
         DRIVERS[threading.get_ident()] = self.scheduler.refuse
@@ -158,4 +164,5 @@ class VirtualOwnThread:
             self.scheduler.run_entry(self.worker, given)
             del given
             self.worker.forget()
-            self.scheduler.hand_baton()
+            if not self.scheduler.world.closed:
+                self.scheduler.hand_baton()

@@ -20,7 +20,6 @@ from actorflow.core.running.async_handler import stopping
 from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, StuckError
 
 if TYPE_CHECKING:
-    from actorflow.core.messages.execution import Execution
     from actorflow.core.refs.home import Home
     from actorflow.core.refs.ref import ActorRef
 
@@ -38,7 +37,6 @@ class VirtualWaits(VirtualBaton):
         self.step_limit = math.inf if step_limit is None else step_limit
         self.last_step = math.inf  # of the present wait
         self.after_step: Callable[[], object] | None = None
-        self.failure: BaseException | None = None  # for the driver: why the run ends
 
     @property
     def world(self) -> VirtualWaits:
@@ -82,19 +80,26 @@ class VirtualWaits(VirtualBaton):
             raise stopping()
         raise ask_timeout(future, timeout)
 
-    def block_loop(self, execution: Execution, future: Future[Any], timeout: float | None) -> None:
-        """Park the thread that runs a turn of the asyncio loop; the loop has no other turn meanwhile."""
+    def block_loop(self, execution: Any, future: Future[Any], timeout: float | None) -> None:
+        """Park the thread that runs a turn of an asyncio loop; the loop has no other turn meanwhile."""
         worker = self.running
         assert worker is not None
+        loop = execution.thread.loop
+        if loop.is_frozen:
+            raise worker.late()
         worker.forget()
         worker.parked = parked = Parked(self, future, timeout)
+        loop.blocked = (parked, worker)
         parked.item = execution.item if execution.receiver is not None else None
         worker.is_busy = False
         try:
             self.park(parked, timeout)
         finally:
             worker.parked, worker.is_busy = None, True
+            loop.blocked = None
             self.running = worker
+        if loop.is_frozen:
+            raise worker.late()
         if not future._done:
             raise ask_timeout(future, timeout)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.clock import SystemClock
-from actorflow.core.drivers.unwinding import is_users, strike
+from actorflow.core.drivers.unwinding import absorb, is_users, strike, withdraw
 from actorflow.core.log import logger
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.running.async_handler import AsyncHandler
@@ -86,6 +86,11 @@ class Watch:
         with scheduler.strike_lock:
             if self.is_on(worker):
                 scheduler.leave_behind()
+            is_blocked = worker.is_struck and worker.is_busy  # else it absorbs the error itself
+            if is_blocked:
+                withdraw(worker.ident)
+        if is_blocked:
+            absorb()
         if not worker.is_struck:  # else its frames may be deeper than that
             sys.setrecursionlimit(limit)  # `strike` may have raised it
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.core.drivers import collector
+from actorflow.core.drivers.lost_baton import end_threads
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.core.drivers.virtual_threads import Given, VirtualOwnThread, VirtualThread
 from actorflow.core.futures.thread_wait import DRIVERS
@@ -54,6 +55,12 @@ class World(VirtualScheduler):
         """Return the own thread of an actor with blocking=True, made at first use."""
         return owner_of(ref).pinned(ref)
 
+    def close(self) -> None:
+        """End all threads, also those that nobody would wake any more."""
+        super().close()
+        if self.lost_baton:
+            end_threads(self)
+
     def __enter__(self) -> Self:
         return self
 
@@ -89,7 +96,6 @@ class WorldScheduler(VirtualScheduler):
         self.streams = world.streams
         self.own_threads, self.strike_lock = world.own_threads, world.strike_lock
         self.key = f"{world.random.getrandbits(64):016x}"
-        self._own_threads: list[VirtualOwnThread] = []
 
     @property
     def world(self) -> World:
@@ -141,12 +147,11 @@ class WorldScheduler(VirtualScheduler):
         """Let virtual time pass for all systems of the world."""
         self._world.sleep(seconds)
 
-    def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
-        """Return the own thread of an actor with blocking=True, made at first use."""
-        pinned = super().pinned(ref)
-        if pinned not in self._own_threads:
-            self._own_threads.append(pinned)
-        return pinned
+    def end_own_threads(self) -> None:
+        """End the threads of actors with blocking=True; one whose handler waits ends after it."""
+        for own in list(self.own_threads.values()):
+            if own.scheduler is self:
+                own.end()
 
     def after(self, worker: SchedulerThread, ref: ActorRef[Any], outcome: Any) -> None:
         """Act on the outcome of a handler, unless the system was killed meanwhile."""
@@ -164,12 +169,11 @@ class WorldScheduler(VirtualScheduler):
     def kill(self) -> None:
         """End as by kill -9: no handler runs any more, no `on_stop`, no timer; who waits in one gets Stopping."""
         self.is_killed = True
-        for worker in [*self.workers, *(own.worker for own in self._own_threads)]:
+        for worker in self.threads():
             ref = worker.item[0]
             if ref is not None and ref._scheduler is self and ref._waiting is not None:
                 ref._waiting.interrupt()
-        for own in self._own_threads:
-            own.end()
+        self.end_own_threads()
         self.close()
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from actorflow.errors import HostDied
 from actorflow.sim.world.refs import LateFuture
 
 if TYPE_CHECKING:
+    from actorflow.core.drivers.parked import Parked
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Execution, Item
     from actorflow.core.refs.ref import ActorRef
@@ -43,6 +44,7 @@ def crash_host(scheduler: SimScheduler, host: SimHost, down: float) -> None:
     ]
     for ref in reversed(refs):
         lose_incarnation(scheduler, ref, error)
+    freeze_loop(world, host)
     free_locks(world, refs)
     for ref in reversed(refs):
         if ref not in highest:
@@ -108,6 +110,8 @@ def freeze_all(scheduler: SimScheduler) -> None:
     for ref in refs:
         for execution in scheduler.executions(ref):
             freeze(scheduler.world, execution, error)
+    for host in scheduler.hosts_here.all():
+        freeze_loop(scheduler.world, host)
     free_locks(scheduler.world, refs)
 
 
@@ -122,12 +126,30 @@ def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
     if isinstance(execution, AsyncHandler):
         world.frozen[execution] = execution
     elif isinstance(execution, VirtualThread) and execution.parked is not None:
-        world.frozen[execution.parked] = execution
-        if world.store is not None:
-            world.store.give_up(execution.ident)
-    else:
+        freeze_wait(world, execution.parked, execution)
+    elif not execution.on_loop:  # else its loop is frozen
         execution.scheduler.cut_off(execution)
     answer(item[2], error.for_ask(maybe_ran=True))
+
+
+def freeze_wait(world: SimWorld, parked: Parked, worker: VirtualThread) -> None:
+    """Keep a thread from ever going on; the transaction that it has open is undone."""
+    world.frozen[parked] = worker
+    if world.store is not None:
+        world.store.give_up(worker.ident)
+
+
+def freeze_loop(world: SimWorld, host: SimHost) -> None:
+    """Keep all tasks of a host's asyncio loop from ever going on, also those that no handler waits for."""
+    home, host.loop = host.loop, None
+    if home is None or home.loop.is_closed():
+        return
+    world.detours = True
+    loop = home.loop
+    loop.freeze()
+    world.frozen_loops.append(loop)
+    if loop.blocked is not None:
+        freeze_wait(world, *loop.blocked)
 
 
 def is_of_node(item: Item) -> bool:
@@ -172,6 +194,14 @@ def unfreeze(world: SimWorld) -> None:
             interrupts.append(error)
         except BaseException as error:  # noqa: BLE001 - its handler is over: nobody waits for it
             logger.debug("an async handler of a host that has died ended with %r", type(error))
-    world.sleep(0)
+    loops, world.frozen_loops = world.frozen_loops, []
+    if world.lost_baton:  # nothing takes a turn any more
+        for loop in loops:
+            if loop.blocked is None and not loop.is_running():
+                loop.end()
+    else:
+        for loop in loops:
+            loop.end_in_turn()
+        world.sleep(0)
     if interrupts:
         raise interrupts[0]

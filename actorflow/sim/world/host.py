@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from actorflow.core.drivers.virtual_loop import LoopHome, VirtualLoop
     from actorflow.core.refs.ref import ActorRef
     from actorflow.sim.world.network import Active
 
@@ -20,6 +21,7 @@ class SimHost:
         life: counts its deaths: a message that was under way to it belongs to one life.
         pauses: faults for which it runs nothing.
         skews: faults by which its clock is wrong; the amounts are seconds.
+        loop: has its handlers with `loop=True`; None: there were none so far.
     """
 
     def __init__(self, name: str, node: int) -> None:
@@ -28,6 +30,7 @@ class SimHost:
         self.life = 0
         self.pauses: list[Active] = []
         self.skews: list[Active] = []
+        self.loop: LoopHome | None = None
 
     def skew(self) -> float:
         """Return the seconds by which its clock is ahead."""
@@ -90,3 +93,20 @@ class NodeHosts:
 
     def _label(self, name: str) -> str:
         return name if self.node == 0 else f"{name} (node {self.node})"
+
+
+class HostLoops:
+    """The asyncio loops of the hosts of a node."""
+
+    def __init__(self, hosts: NodeHosts) -> None:
+        self._hosts = hosts
+
+    @property
+    def loops(self) -> list[VirtualLoop]:
+        """Those that are open."""
+        return [loop for host in self._hosts.all() if host.loop is not None for loop in host.loop.loops]
+
+    def close(self) -> None:
+        """Cancel the running tasks, and end the loops."""
+        for loop in self.loops:
+            loop.end()

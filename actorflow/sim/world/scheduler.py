@@ -19,6 +19,7 @@ from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.sim.choices.schedules import Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
 from actorflow.sim.figures.publications import Publications
+from actorflow.sim.world.host import HostLoops
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Coroutine, Iterator
 
+    from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
@@ -50,6 +52,7 @@ class SimWorld(World):
         held: locks that handlers hold, and whose actors.
         is_calm: the last fault has healed, and all that is waited for is to come.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
+        frozen_loops: asyncio loops of hosts that died.
     """
 
     def __init__(self, chooser: Chooser, *, step_limit: int | None, turn_seconds: float | None) -> None:
@@ -64,6 +67,7 @@ class SimWorld(World):
         self.is_called = False  # a client event is under way: what it sends is part of it
         self.digest = 0
         self.frozen: dict[Any, Any] = {}
+        self.frozen_loops: list[VirtualLoop] = []
         self.held: dict[Any, ActorRef[Any]] = {}
         self.late: list[Any] = []  # entries of hosts that are paused
         self.any_paused = self.is_calm = False
@@ -224,6 +228,14 @@ class SimScheduler(WorldScheduler):
             self.world.failure = error
         return error
 
+    def loop_of(self, ref: ActorRef[Any], make: Callable[[Any], Any]) -> Any:
+        """Return the asyncio loop of an actor's host: it dies with it."""
+        host = self.hosts_here.of(ref)
+        if host.loop is None or host.loop.loop.scheduler is not self:
+            host.loop = make(self)
+            self.loop_thread = self.loop_thread or HostLoops(self.hosts_here)
+        return host.loop
+
     def begin(self, worker: SchedulerThread, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait; its next steps are in the name of the same client event."""
         cause = self.world.cause
@@ -256,8 +268,7 @@ class SimScheduler(WorldScheduler):
 
         self.is_killed = True
         freeze_all(self)
-        for own in self._own_threads:
-            own.end()
+        self.end_own_threads()
         self.close()
 
 
