@@ -16,6 +16,7 @@ from actorflow.errors import DefinitionError, MaybeDone
 from actorflow.sim.world.link import STEPS, Link, is_number
 from actorflow.sim.world.network import Passage
 from actorflow.sim.world.refs import LABEL
+from actorflow.tasks.current import find_current
 from actorflow.tasks.task import AnyTask
 from actorflow.text import text_of
 
@@ -128,7 +129,7 @@ class Stub:
     def _drawn(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StubCall:
         """Draw the fate of a call."""
         self.is_called = True
-        world, name = self.world, self.name
+        world, name = self.world, f"{self.name}{caller()}"
         cause, chooser, link = world.cause, world.chooser, world.network.standard
         world.network.touched.add(id(link))
 
@@ -141,14 +142,14 @@ class Stub:
         if chance("reorder", link.reorder):
             delay += max(spread, link.longest - link.shortest)
         call = StubCall(delay / 2, delay / 2)
-        late = TimeoutError(f"{name}: no answer within {self.timeout:g} s")
+        late = TimeoutError(f"{self.name}: no answer within {self.timeout:g} s")
         if chance("loss", link.loss):
             call = StubCall(self.timeout, 0.0, 0, late)
         elif chance("fail", self.fail):
-            call = StubCall(delay, 0.0, 0, ConnectionError(f"{name}: it failed, and has done nothing"))
+            call = StubCall(delay, 0.0, 0, ConnectionError(f"{self.name}: it failed, and has done nothing"))
         elif chance("maybe done", self.maybe_done):
             call.acts = chooser.choose(f"done stub {name}", 2, cause)
-            call.error = MaybeDone(f"{name}: the answer was lost")
+            call.error = MaybeDone(f"{self.name}: the answer was lost")
         else:
             call.acts += chance("double", link.duplicate)
             if chance("loss of answer", link.loss):
@@ -187,6 +188,12 @@ class Stub:
             world.network.passages.append(lost)
         elif isinstance(call.error, ConnectionError):
             passage.fate = "refused"
+
+
+def caller() -> str:
+    """Return the words for the job or the step that calls: others that are left out do not shift its choices."""
+    task = find_current()
+    return "" if task is None else f" for {task.key}"
 
 
 def wait(world: SimWorld, seconds: float) -> None:

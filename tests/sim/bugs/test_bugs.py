@@ -3,6 +3,7 @@
 `ACTORFLOW_SIM_RUNS=10000` runs each cure with so many seeds, and searches each bug in twenty ranges of seeds.
 """
 
+import logging
 import os
 import re
 
@@ -11,19 +12,29 @@ import pytest
 from actorflow.sim import SimulationFailure, simulate
 from actorflow.sim.search.outcome import run_once
 from actorflow.testing import LeakCheck
-from tests.sim.bugs import crashes, state, waiting  # noqa: F401 - each adds its bugs
+from tests.sim.bugs import crashes, durable, state, waiting  # noqa: F401 - each adds its bugs
 from tests.sim.bugs.planted import CORPUS
 
 SEEDS = 1000  # in which a bug is to be found
 RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "0"))
 SEARCHES = 20
-QUICK = ("check_then_act", "double_charge", "cron_runs_twice", "timer_after_a_restart", "starvation")
+QUICK = (
+    "check_then_act",
+    "double_charge",
+    "cron_runs_twice",
+    "timer_after_a_restart",
+    "starvation",
+    "seen_events_in_memory",
+    "timer_of_an_actor_in_memory",
+    "two_keys_and_two_instances",
+)
 
 each_bug = pytest.mark.parametrize("bug", CORPUS.values(), ids=CORPUS.keys())
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left():
+def quiet_and_nothing_left(caplog):
+    caplog.set_level(logging.CRITICAL, "actorflow")
     with LeakCheck():
         yield
 
@@ -61,5 +72,5 @@ def test_a_bug_is_found_in_nineteen_of_twenty_searches(bug):
     assert found >= 0.95 * SEARCHES
 
 
-def test_the_corpus_has_twenty_bugs():
-    assert len(CORPUS) >= 20
+def test_the_corpus_has_forty_bugs():
+    assert len(CORPUS) >= 40
