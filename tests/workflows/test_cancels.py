@@ -205,6 +205,54 @@ def test_async_code_that_catches_its_cancel_is_ended_also_after_its_process_was_
 
 
 @af.workflow
+def swallows_plain(kind: str) -> None:
+    """Catch the cancel, clean up in five seconds, and wait for ever; or have a branch do so."""
+
+    def waits() -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                af.wait(Approved) if kind != "time" else af.sleep(1)
+
+    try:
+        af.branch(waits).get() if kind == "branch" else af.wait(Approved)
+    except af.RunCancelled:
+        deaf(5)
+    waits()
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("signal", 20), ("time", 80), ("branch", 80)])
+def test_plain_code_that_catches_its_cancel_and_waits_on_is_ended_and_reported(kind, seconds, caplog) -> None:
+    with VirtualSystem(seed=5) as system:
+        run = system.start(swallows_plain.options(id="stays"), kind)
+        system.sleep(1)
+        run.cancel()
+        system.sleep(4)
+        assert run.status == "running"  # its clean-up step takes five seconds
+        with pytest.raises(af.RunCancelled):
+            run.result(timeout=seconds)
+        assert run.status == "cancelled"
+        assert [step.status for step in run.steps if "deaf" in step.name] == ["completed"]
+        assert "Run stays: its code goes on after its cancel" in caplog.text
+
+
+def test_plain_code_that_catches_its_cancel_is_ended_also_after_its_process_was_killed() -> None:
+    with World(seed=1) as world, af.open_store() as store:
+        a = VirtualSystem._within(world, "a", store=store)
+        b = VirtualSystem._within(world, "b", store=store)
+        try:
+            run = b.start(swallows_plain.options(id="run"), "signal")
+            b.sleep(1)
+            run.cancel()
+            b.sleep(5.5)
+            b._kill()
+            with pytest.raises(af.RunCancelled):
+                a.get_run("run").result(timeout=200)
+        finally:
+            b.stop()
+            a.stop()
+
+
+@af.workflow
 async def polls_on(log: str) -> None:
     """Look at the time for ever."""
     while True:

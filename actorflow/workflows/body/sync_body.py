@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, RunCancelled, Stopping, Unload
+from actorflow.store.error_json import write_error
 from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body
 from actorflow.workflows.body.body_execution import BodyExecution, cancelled
@@ -21,6 +22,7 @@ from actorflow.workflows.body.steps import TaskStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from actorflow.core.messages.execution import Execution
     from actorflow.core.refs.ref import ActorRef
@@ -43,6 +45,7 @@ class SyncBody(Body):
         actor: the actor whose thread that is.
         thread: the number of that thread.
         refused: calls of code that goes on though it is over.
+        is_forced: it has caught its cancel, and is to end where it waits.
     """
 
     outer: Execution
@@ -50,7 +53,7 @@ class SyncBody(Body):
     _news: Future[None] | None = None
     _inline: TaskStep | None = None
     _pause: Future[None] | None = None
-    raised_cancel = False
+    raised_cancel = is_forced = False
     lanes: Lanes | None = None
     thread = refused = 0
 
@@ -144,11 +147,33 @@ class SyncBody(Body):
                 with self.lock:
                     self.rests = not self.is_over
                 try:
-                    self.block(lambda: self.has_news)
+                    self.block(lambda: self.has_news or self.is_forced)
                 finally:
                     self.node.waiting.ends(self)
                 if not self.is_over:  # else it rests until it is given back
+                    if self.is_forced:
+                        self.end_by_force()
                     self.rests = False
+
+    def force(self) -> None:
+        """Have the run end where its code waits; any thread may ask."""
+        with self.lock:
+            self.is_forced = True
+        self.wake()
+
+    def end_by_force(self) -> NoReturn:
+        """End the run in the thread of its code, which has caught its cancel.
+
+        Raises:
+            Unload: then, so that the code ends as well.
+        """
+        token = CURRENT.set(self.outer)  # the code itself may not write
+        try:
+            self.flush()
+            self.node.end_here(self, "cancelled", None, write_error(cancelled(self)))
+        finally:
+            CURRENT.reset(token)
+        raise Unload
 
     def hear_next(self) -> None:
         """Hear of the next record, though the code is over: a step of it that it does not wait for is under way."""
@@ -186,8 +211,7 @@ class SyncBody(Body):
         is_cancelled = is_failing or (self.is_cancelled and not self.is_shielded)
         if is_cancelled and not self.raised_cancel:
             self.raised_cancel = True
-            if self.saga is not None:
-                self.node.watch_cancel(self)
+            self.node.watch_cancel(self)
             raise cancelled(self)
 
     def block(self, ready: Callable[[], bool]) -> None:

@@ -303,7 +303,10 @@ class RunActor(Actor):
         if body.saga is not None and not (isinstance(body, AsyncBody) and body.is_main_over):
             body.saga.turn(cancelled(body))
             return
-        assert isinstance(body, AsyncBody)  # plain code of other workflows is not watched
+        if isinstance(body, SyncBody):
+            body.force()
+            return
+        assert isinstance(body, AsyncBody)
         end: tuple[str, bytes | None, bytes | None] = "cancelled", None, write_error(cancelled(body))
         if body.saga is not None:
             end = outcome_of(self.node, body, body.value)

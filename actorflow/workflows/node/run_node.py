@@ -314,7 +314,7 @@ class RunNode:
     # --- threads of plain code ----------------------------------------------------------------------------------------
 
     def watch_cancel(self, body: Body) -> None:
-        """Have plain code of a saga end that goes on for long behind its cancel; any thread may ask."""
+        """Have plain code end that goes on for long behind its cancel; any thread may ask."""
         if body.ref is not None:
             self.scheduler.post(body.ref, Call("watch_cancel", (), {}), None)
 
