@@ -207,7 +207,7 @@ class StoredSystem(System):
     def cron(
         self,
         cron: str,
-        workflow: Workflow[..., Any] | AsyncWorkflow[..., Any],
+        workflow: Workflow[..., Any] | AsyncWorkflow[..., Any] | Dag,
         /,
         *,
         args: Sequence[Any] = (),
@@ -215,7 +215,7 @@ class StoredSystem(System):
         catch_up: Literal["skip", "latest", "all"] = "skip",
         name: str | None = None,
     ) -> RunSchedule:
-        """Start a run of a workflow at the times of a cron expression, once, however many processes declare it.
+        """Start a run of a workflow or a durable DAG at the times of a cron expression, once for all that declare it.
 
         The id of a run is the schedule's name, "@" and the time in UTC. The result has `backfill(begin, end)`, which
         starts the runs of a range that has passed.
@@ -223,7 +223,7 @@ class StoredSystem(System):
         Args:
             cron: five fields, or six with seconds in front, as in Debian's cron: ``"0 6 * * *"``.
             workflow: maybe with options, such as `.options(deadline=3600)`.
-            args: its arguments.
+            args: its arguments; a DAG has none.
             tz: name of the time zone.
             catch_up: the fate of times that passed while no process ran: "skip" leaves them out, "latest" starts a run
                 for the last of them, "all" for each.

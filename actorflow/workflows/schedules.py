@@ -166,6 +166,24 @@ class RunSchedule:
         return [StoredRun(node, new.name) for new in part]
 
 
+def scheduled(cron: str, given: Any) -> AnyWorkflow:
+    """Return the workflow that a schedule is to start.
+
+    Raises:
+        DefinitionError: it is neither a workflow nor a durable DAG.
+    """
+    if hasattr(type(given), "as_workflow"):
+        if given.durable:
+            return cast("AnyWorkflow", given.as_workflow())
+        cure = "a schedule outlives its process, and so do its runs: make it af.Dag(..., durable=True)"
+    elif isinstance(given, AnyWorkflow):
+        return given
+    else:
+        cure = "give a function with @af.workflow, or a durable af.Dag; tasks have queue.cron(...)"
+    msg = f"cron({text_of(cron)}, {text_of(given)}): {cure}"
+    raise DefinitionError(msg)
+
+
 def declare(
     home: Any,
     cron: str,
@@ -180,11 +198,7 @@ def declare(
     Raises:
         DefinitionError: the expression, the zone, the workflow or the arguments make no sense.
     """
-    if not isinstance(workflow, AnyWorkflow):
-        msg = (
-            f"cron({text_of(cron)}, {text_of(workflow)}): give a function with @af.workflow; tasks have queue.cron(...)"
-        )
-        raise DefinitionError(msg)
+    workflow = scheduled(cron, workflow)
     if workflow.run_options.id is not None:
         msg = f"cron({text_of(cron)}, {workflow!r}): a run gets its id from its time, so options(id=) makes no sense"
         raise DefinitionError(msg)

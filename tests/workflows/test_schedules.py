@@ -37,6 +37,20 @@ def test_a_run_is_started_at_each_time_of_a_cron_expression() -> None:
         assert [system.get_run(id).result() for id in ids(system)] == [7, 7, 7]
 
 
+def test_a_schedule_may_start_runs_of_a_durable_dag() -> None:
+    dag = af.Dag("schedules.nightly", durable=True)
+    dag.add(number, 7)
+    with VirtualSystem("test", seed=1) as system:
+        schedule = system.cron("0 6 * * *", dag, name="dags")
+        begin = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        (run,) = schedule.backfill(begin, begin + dt.timedelta(days=1))
+        assert (run.id, run.result()["number"][0]) == ("dags@2020-01-01T06:00:00Z", 7)
+        system.sleep(24 * 3600)
+        assert system.runs("schedules.nightly").count() == {"completed": 2}
+        with pytest.raises(af.DefinitionError, match="durable=True"):
+            system.cron("0 6 * * *", af.Dag("schedules.in_memory"))
+
+
 def test_two_systems_that_declare_a_schedule_start_each_run_once() -> None:
     with World(seed=1) as world, af.open_store() as store:
         both = [VirtualSystem._within(world, name, store=store) for name in "ab"]
