@@ -81,8 +81,14 @@ class Eventually:
             self.met = now
 
     def fail(self, now: float) -> SimulationFailure:
-        """Return the error of one that did not come to hold."""
-        return SimulationFailure(self.name, now, f"it did not come to hold within {self.within:g} s of the last fault")
+        """Return the error of one that did not come to hold, with the words of its assertion."""
+        why = f"it did not come to hold within {self.within:g} s of the last fault"
+        try:
+            self.check()
+        except AssertionError as error:
+            said = text_of(error, render=str)
+            why += f": {said}" if said else ""
+        return SimulationFailure(self.name, now, why)
 
 
 @dataclass

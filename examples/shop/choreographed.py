@@ -4,6 +4,7 @@
     actorflow run examples.shop.choreographed:app --log FILE    the orders of a log, and what befell them
     actorflow run examples.shop.choreographed:app --chaos 10    kill the whole process so often, and restart services
     ... --chaos 10 --nodes 2                                    the same with two processes on one store
+    actorflow sim examples.shop.choreographed:app --scenario examples/shop/choreographed.toml
     actorflow graph examples.shop.choreographed:app             who publishes what, and who hears it
 
 The services keep their books in the store, and the events are its log: with `actorflow run --store sqlite:///shop.db`

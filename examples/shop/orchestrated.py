@@ -6,6 +6,7 @@ answer.
     actorflow run examples.shop.orchestrated:app               500 orders, with misfortunes of all kinds
     actorflow run examples.shop.orchestrated:app --chaos 10    kill the whole process so often, and restart services
     ... --chaos 10 --nodes 2                                   the same with two processes on one store
+    actorflow sim examples.shop.orchestrated:app --scenario examples/shop/orchestrated.toml
 
 The services are those of `examples.shop.choreographed`, and so is the outcome. The sagas are kept in the store, step by
 step: with `actorflow run --store sqlite:///shop.db` each goes on where it was after a kill -9. Here each order has its
