@@ -39,4 +39,4 @@ def evening(sim: Simulation, system: af.ActorSystem) -> None:
     payments = system.queue("payments")
     for n in range(20):
         sim.at(n / 2).call(partial(payments.enqueue, charge, f"order-{n}", 990))
-    sim.always(lambda: all(times == 1 for times in charges.values()), "each order is charged once")
+    sim.always(lambda: max(charges.values(), default=0) < 2, "no double charge")

@@ -27,7 +27,6 @@ from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
 from actorflow.sim.world.node import SimNode
 from actorflow.sim.world.operator import Operator
-from actorflow.sim.world.refs import LABEL
 from actorflow.sim.world.scheduler import SimWorld
 from actorflow.sim.world.store import SimStore, is_of_store
 from actorflow.text import text_of
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
+LONGEST_CALL = 100  # characters of a client's call, in a scenario
 
 
 class Simulation(Stubs):
@@ -444,6 +444,6 @@ def called(function: Callable[[], object]) -> str:
     """Return the words for a client's function; what it sends is added to them."""
     if isinstance(function, functools.partial):
         given = [*map(text_of, function.args), *(f"{key}={text_of(one)}" for key, one in function.keywords.items())]
-        return f"call of {getattr(function.func, '__name__', 'a function')}({', '.join(given)})"[:LABEL]
+        return f"call of {getattr(function.func, '__name__', 'a function')}({', '.join(given)})"[:LONGEST_CALL]
     name = getattr(function, "__name__", "<lambda>")
     return "call" if name == "<lambda>" else f"call of {name}"

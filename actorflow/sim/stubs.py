@@ -129,7 +129,7 @@ class Stub:
     def _drawn(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StubCall:
         """Draw the fate of a call."""
         self.is_called = True
-        world, name = self.world, f"{self.name}{caller()}"
+        world, name = self.world, f"{self.name}{caller(args, kwargs)}"
         cause, chooser, link = world.cause, world.chooser, world.network.standard
         world.network.touched.add(id(link))
 
@@ -167,8 +167,7 @@ class Stub:
         scheduler: Any = None if ref is None else ref._scheduler
         source = "outside" if scheduler is None else scheduler.hosts_here.of(ref).name
         fate = "lost" if not call.acts else "doubled" if call.acts > 1 else ""
-        given = [*map(text_of, args), *(f"{key}={text_of(value)}" for key, value in kwargs.items())]
-        label = f"{self.name.rpartition('.')[2]}({', '.join(given)})"[:LABEL]
+        label = f"{self.name.rpartition('.')[2]}({arguments(args, kwargs)})"[:LABEL]
         call.passage = Passage(world.clock.now, None, source, f"stub {self.name}", label, fate, world.cause)
         world.network.passages.append(call.passage)
 
@@ -190,10 +189,20 @@ class Stub:
             passage.fate = "refused"
 
 
-def caller() -> str:
-    """Return the words for the job or the step that calls: others that are left out do not shift its choices."""
+def caller(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return the words for the job or the step that calls: others that are left out do not shift its choices.
+
+    The number of a job depends on the jobs before it, which may be left out; its arguments do not.
+    """
     task = find_current()
-    return "" if task is None else f" for {task.key}"
+    if task is None:
+        return ""
+    return f"({arguments(args, kwargs)})" if task.key.startswith("job-") else f" for {task.key}"
+
+
+def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return the arguments of a call as text."""
+    return ", ".join([*map(text_of, args), *(f"{key}={text_of(value)}" for key, value in kwargs.items())])
 
 
 def wait(world: SimWorld, seconds: float) -> None:
