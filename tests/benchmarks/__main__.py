@@ -26,6 +26,7 @@ from . import (
     queues,
     restart,
     sagas,
+    shrinking,
     simulation,
     standbys,
     waiting,
@@ -55,6 +56,7 @@ GROUPS = (
     dags,
     workflows,
     sagas,
+    shrinking,
     simulation,
     waiting,
 )
