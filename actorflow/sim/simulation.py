@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,6 +12,7 @@ from actorflow.app.app import App
 from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.sim.calls import called
 from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of
 from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
-LONGEST_CALL = 100  # characters of a client's call, in a scenario
 
 
 class Simulation(Stubs):
@@ -438,12 +437,3 @@ class Simulation(Stubs):
         self.close()
         if isinstance(error, SimulationFailure) and error.seed is None:
             error.seed = self.chooser.seed
-
-
-def called(function: Callable[[], object]) -> str:
-    """Return the words for a client's function; what it sends is added to them."""
-    if isinstance(function, functools.partial):
-        given = [*map(text_of, function.args), *(f"{key}={text_of(one)}" for key, one in function.keywords.items())]
-        return f"call of {getattr(function.func, '__name__', 'a function')}({', '.join(given)})"[:LONGEST_CALL]
-    name = getattr(function, "__name__", "<lambda>")
-    return "call" if name == "<lambda>" else f"call of {name}"

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 import actorflow as af
 from actorflow.sim import Link, Simulation, SimulationFailure, simulate
+from actorflow.sim.calls import called
 from actorflow.sim.choices.tape import Tape
 from actorflow.testing import LeakCheck
-from tests.sim.shop import Bank, Payments, Shop, trade
+from tests.sim.shop import Bank, Payments, Shop, app_of, trade
 
 
 @pytest.fixture(autouse=True)
@@ -359,3 +361,10 @@ def test_a_class_on_several_hosts_is_refused_with_their_names():
         sim.start(app)
         with pytest.raises(af.DefinitionError, match="/demo/box-a, /demo/box-b"):
             sim.at(1).crash(Box)
+
+
+def test_the_call_of_a_client_is_told_by_the_names_of_its_arguments():
+    with Simulation(seed=1) as sim:
+        shop = sim.start(app_of()).find("/shop/shop")
+        words = called(partial(shop.cast, Shop.order, 3, shop, by=Bank))
+    assert words == "call of cast(Shop.order, 3, /shop/shop, by=Bank)"
