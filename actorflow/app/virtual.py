@@ -127,6 +127,8 @@ class VirtualSystem(ActorSystem):
         """End a system of a world as by kill -9: nothing is drained, given back or told; the others go on."""
         assert isinstance(self.scheduler, WorldScheduler)
         self.scheduler.kill()
+        for free in self.scheduler.at_kill:
+            free()
         if isinstance(self._store, SystemStore):
             self._store.abandon()
         self._stopping = self._closed = True

@@ -3,7 +3,8 @@
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
 `buggify` (a choice in the user's code), `calls` (the words for what clients call), `failure` (the errors), `report`
 (figures of a run), `stubs` (stand for the outside of the app).
-`choices`, `faults`, `figures`, `history`, `patches`, `world`, `search` and `scenario` are rooms of their own.
+`choices`, `faults`, `figures`, `history`, `load`, `patches`, `world`, `search` and `scenario` are rooms of their
+own.
 """
 
 from actorflow.sim.buggify import buggify
@@ -11,6 +12,8 @@ from actorflow.sim.failure import NotSimulated, SimulationFailure
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.pairs import EventPair
 from actorflow.sim.figures.statistics import Interval, interval_of, warm_up_cut
+from actorflow.sim.load.clients import Clients
+from actorflow.sim.load.distributions import exponential, lognormal, uniform
 from actorflow.sim.report import Report
 from actorflow.sim.search.verify import verify
 from actorflow.sim.simulate import simulate
@@ -18,6 +21,7 @@ from actorflow.sim.simulation import Simulation
 from actorflow.sim.world.link import Link
 
 __all__ = [
+    "Clients",
     "EventPair",
     "Histogram",
     "Interval",
@@ -27,8 +31,11 @@ __all__ = [
     "Simulation",
     "SimulationFailure",
     "buggify",
+    "exponential",
     "interval_of",
+    "lognormal",
     "simulate",
+    "uniform",
     "verify",
     "warm_up_cut",
 ]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
 from actorflow.events.event import EventType, is_event_class
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.pairs import EventPair, latency_between, pairs_of
+from actorflow.sim.figures.sequence import sequence
 from actorflow.sim.figures.tables import FaultFigures, Figures, PublishedEvent
 from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.sim.faults.fault import Fault
+    from actorflow.sim.figures.publications import Publications
+    from actorflow.sim.load.world_load import WorldLoad
+    from actorflow.sim.world.scheduler import SimWorld
 
 
 @dataclass(frozen=True)
@@ -120,3 +127,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error's text: the known name that is most like another."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def report_of(
+    world: SimWorld,
+    faults: Sequence[Fault],
+    left_out: frozenset[str],
+    publications: Publications,
+    load: WorldLoad | None,
+) -> Report:
+    """Return the figures of a run so far."""
+    happened = [fault for fault in faults if fault.name not in left_out]
+    figures = None
+    if load is not None and load.recording is not None:
+        figures = load.figures(sequence(world.network.passages or (), [(one.begin, one.text) for one in happened]))
+    return Report(
+        world.clock.now,
+        world.steps,
+        world.digest,
+        [str(fault) for fault in faults],
+        [FaultFigures(one.kind, one.text, one.begin, one.end, one.touched) for one in happened],
+        {name: list(events) for name, events in publications.by_name.items()},
+        figures,
+    )

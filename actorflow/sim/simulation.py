@@ -19,9 +19,10 @@ from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
 from actorflow.sim.faults.targets import Target, absent, everywhere, found, present_actor
-from actorflow.sim.figures.tables import FaultFigures
+from actorflow.sim.figures.publications import Publications
+from actorflow.sim.load.workload import Workload
 from actorflow.sim.patches import patched
-from actorflow.sim.report import Report
+from actorflow.sim.report import Report, report_of
 from actorflow.sim.stubs import Stubs
 from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
@@ -40,7 +41,7 @@ STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
 
 
-class Simulation(Stubs):
+class Simulation(Stubs, Workload):
     """One run of an app in virtual time. The seed, or a tape, makes all choices: the same one gives the same run.
 
     Tests get it from `@simulate`; a script makes it, and closes it.
@@ -95,6 +96,8 @@ class Simulation(Stubs):
             raise DefinitionError(f"seed={text_of(seed)}: give a number, 0 or more")
         self.chooser = Chooser(seed, tape)
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
+        self._publications = Publications(self.world.clock)
+        self.world.note_event = self._publications.note
         self.nodes: list[SimNode] = []
         self.faults: list[Fault] = []
         self.is_over = self.is_blind = False
@@ -265,6 +268,8 @@ class Simulation(Stubs):
         for fault in self.faults:
             case = f"{fault.case or fault} touched something"
             touched[case] = touched.get(case, False) or fault.touched
+        if self.world_load is not None:
+            touched |= {f"cost of {cost.name} was paid": cost.is_taken for cost in self.world_load.costs.all}
         return touched | {f"stub of {stub.name} was called": stub.is_called for stub in self._stubs}
 
     # --- the run -----------------------------------------------------------------------------------------------------
@@ -309,16 +314,7 @@ class Simulation(Stubs):
         return self._report()
 
     def _report(self) -> Report:
-        world = self.world
-        happened = [fault for fault in self.faults if fault.name not in self.chooser.left_out]
-        return Report(
-            world.clock.now,
-            world.steps,
-            world.digest,
-            [str(fault) for fault in self.faults],
-            [FaultFigures(one.kind, one.text, one.begin, one.end, one.touched) for one in happened],
-            {name: list(events) for name, events in world.publications.by_name.items()},
-        )
+        return report_of(self.world, self.faults, self.chooser.left_out, self._publications, self.world_load)
 
     def _sleep_until(self, time: float) -> None:
         if time > self.world.clock.now:
@@ -356,17 +352,17 @@ class Simulation(Stubs):
 
     def enter_at(self, time: float, function: Callable[[], object]) -> None:
         """Call a function of a client at a time: all that it does is one client event."""
+        self.world.timers.add(time, lambda: self.enter(function, lambda: called(function)))
 
-        def enter() -> None:
-            with self.world.one_event(lambda: called(function)) as is_in:
-                if not is_in:
-                    return
-                if self.store is not None and self.store.has_waits:
-                    self.operate(function)  # where it can wait
-                else:
-                    self._guarded(function)
-
-        self.world.timers.add(time, enter)
+    def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
+        """Call a function of a client now."""
+        with self.world.one_event(words) as is_in:
+            if not is_in:
+                return
+            if self.store is not None and self.store.has_waits:
+                self.operate(function)  # where it can wait
+            else:
+                self._guarded(function)
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Call a function in some virtual seconds."""

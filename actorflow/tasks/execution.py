@@ -174,6 +174,9 @@ class Attempt(Generic[O]):
             return  # it was given up before its worker's thread came to it
         self.began = self.site.clock.monotonic()
         try:
+            load = self.site.scheduler.load
+            if load is not None:
+                load.begin_task(self)
             self.complete(run_in_pool(self) if self.task.cpu else self.call())
         except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
             self.fail(error, rng, worker)
@@ -182,6 +185,9 @@ class Attempt(Generic[O]):
         """Await an `async def` function, on the loop, to its end. It does not raise."""
         self.began = self.site.clock.monotonic()
         try:
+            load = self.site.scheduler.load
+            if load is not None:
+                await load.begin_async_task(self)
             self.complete(await run_on_loop(self))
         except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
             self.fail(error, rng, worker)

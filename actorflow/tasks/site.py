@@ -40,6 +40,7 @@ class TaskSite:
         self.durability: Durability | None = durability
         self.payload_limit = payload_limit
         self.task_files = TaskFiles()
+        scheduler.at_kill.append(self.task_files.close)
         self._in_process: dict[str, InProcess] = {}
 
     def in_process(self, task: AnyTask) -> InProcess:

@@ -104,6 +104,14 @@ def test_a_series_says_what_was_when():
     assert series.integral == 200.0
 
 
+def test_a_series_counts_over_any_time():
+    series = TimeSeries()
+    for second in range(10_000):
+        series.count(second * 1.0)
+    assert (series.total, len(series.rates) <= SLICES) == (10_000, True)
+    assert series.rates[1] == pytest.approx(1.0, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("freedom", "bound"), [(1, 12.7062), (2, 4.3027), (3, 3.1824), (10, 2.2281), (30, 2.0423), (999, 1.9623)]
 )

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 import actorflow as af
+from actorflow.core.messages.ref_table import REFS
 from actorflow.sim import Link, Simulation, SimulationFailure, simulate
 from actorflow.sim.calls import called
 from actorflow.sim.choices.tape import Tape
@@ -368,3 +369,13 @@ def test_the_call_of_a_client_is_told_by_the_names_of_its_arguments():
         shop = sim.start(app_of()).find("/shop/shop")
         words = called(partial(shop.cast, Shop.order, 3, shop, by=Bank))
     assert words == "call of cast(Shop.order, 3, /shop/shop, by=Bank)"
+
+
+def test_a_simulation_that_is_over_leaves_no_actor_in_the_registry():
+    before = set(REFS.by_uid)
+    with Simulation(seed=1) as sim:
+        sim.start(pair(), nodes=2)
+        sim.at(1).crash(sim.nodes[1])
+        sim.run(until=2)
+        assert set(REFS.by_uid) > before
+    assert set(REFS.by_uid) == before

@@ -131,10 +131,15 @@ def _work() -> None:
         watches = list(_watched.values())
         pause = min((each.seconds for each in watches), default=-LOOKS) / LOOKS
         _bell.acquire(timeout=max(-1, pause))
-        for each in watches:
-            if id(each.scheduler) in _watched:
-                each.look(SystemClock.monotonic())
+        _look_at(watches)
         del watches
+
+
+def _look_at(watches: list[Watch]) -> None:
+    """Look at each; in a function, as this thread would else hold on to the last one after its end."""
+    for each in watches:
+        if id(each.scheduler) in _watched:
+            each.look(SystemClock.monotonic())
 
 
 def _forget_after_fork() -> None:

@@ -74,6 +74,22 @@ class EventsExtension(Protocol):
         ...
 
 
+class LoadExtension(Protocol):
+    """The costs of handlers and tasks in a simulation: `sim.load`."""
+
+    def begin(self, ref: ActorRef[Any], message: Any, rule: Any = None, /) -> object:
+        """Have virtual time pass for a message of a durable actor, before its handler runs."""
+        ...
+
+    def begin_task(self, attempt: Any, /) -> object:
+        """Have virtual time pass for a task, before its function runs."""
+        ...
+
+    async def begin_async_task(self, attempt: Any, /) -> object:
+        """Have virtual time pass for an `async def` task, before its function runs."""
+        ...
+
+
 class Extensions:
     """The parts of a scheduler that higher layers make; all of them are None before first need.
 
@@ -87,6 +103,7 @@ class Extensions:
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
         keep_event: puts an event into the event log, if that is in use, and says so; None: there is no store.
+        load: what handlers cost in a simulation; None: nothing, as in any live system.
         note_event: is told of each event that is published, and of its delay; None: nobody asks.
     """
 
@@ -100,6 +117,7 @@ class Extensions:
     place_durable: Callable[[str, Traits], Placed] | None = None
     keep_event: Callable[[Any, float], bool] | None = None
     note_event: Callable[[Any, float], object] | None = None
+    load: LoadExtension | None = None
 
 
 def no_store(path: str, node: str) -> DefinitionError:

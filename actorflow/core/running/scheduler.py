@@ -89,6 +89,7 @@ class Scheduler(Extensions):
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
         self.payload_limit = 16 * 2**20  # bytes of one stored value
+        self.at_kill: list[Callable[[], object]] = []  # of a simulated kill: frees what the end of a process would
         self.move_baton = False  # each handler has another thread than the one before; hosts do so, too
         self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
         self.root: Children | None = None  # the actors directly under the system

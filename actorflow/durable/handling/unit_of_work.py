@@ -218,6 +218,8 @@ class UnitOfWork(Execution):
 
     def dispatch(self, message: Any) -> Any:
         """Run a message's handler."""
+        if self.scheduler.load is not None:
+            self.scheduler.load.begin(self.box.ref, message)
         return dispatch(self.box.ref, message)
 
     async def drive(self, coro: Coroutine[Any, Any, Any]) -> Any:

@@ -187,6 +187,8 @@ class EventChain(ServiceUnit):
         self.ran += 1
         self.rule = rule
         self.is_quiet = entry.is_quiet
+        if self.scheduler.load is not None:
+            self.scheduler.load.begin(box.ref, envelope, rule)
         if rule.batch:
             return self.begin_batch(rule, envelope)
         self.item = (None, envelope, None, None)  # type: ignore[assignment]  # so that what follows knows its cause

@@ -148,6 +148,11 @@ class ProcessPool(concurrent.futures.Executor):
         return self._dispatch.path
 
     @property
+    def workers(self) -> int:
+        """How many workers it has."""
+        return self._dispatch.workers
+
+    @property
     def is_open(self) -> bool:
         """Whether the pool takes tasks."""
         return not self._dispatch.closing

@@ -43,7 +43,8 @@ class TimeSeries:
 
     def count(self, now: float, count: int = 1) -> None:
         """Count events of this moment."""
-        self._counts[self._place(now)] += count
+        place = self._place(now)  # first: it may replace the list
+        self._counts[place] += count
 
     def advance(self, now: float) -> None:
         """Have time pass with the number as it is."""

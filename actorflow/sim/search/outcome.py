@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
-from actorflow.sim.search.sequence import note_of, sequence
+from actorflow.sim.figures.sequence import note_of, sequence
 from actorflow.sim.search.settings import in_force
 from actorflow.sim.simulation import Simulation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -90,7 +91,7 @@ class Network:
         self.standard = Link()
         self.links: dict[Pair, Link] = {}
         self.touched: set[int] = set()
-        self.passages: list[Passage] | None = None
+        self.passages: list[Passage] | deque[Passage] | None = None
         self.count = 0
         self._latest: dict[Pair, float] = {}
         self._free: dict[Pair, float] = {}  # when the last byte of the messages so far has gone

@@ -14,14 +14,15 @@ from actorflow.core.drivers.world import World, WorldScheduler
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.messages.messages import SUSPENDED
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.sim.choices.schedules import Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
-from actorflow.sim.figures.publications import Publications
 from actorflow.sim.world.host import HostLoops
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
+from actorflow.sim.world.serving import Serving, WorldInbox
 
 if TYPE_CHECKING:
     import random
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
     from actorflow.core.messages.execution import Item
-    from actorflow.core.refs.ref import ActorRef
     from actorflow.errors import DefinitionError
     from actorflow.sim.choices.chooser import Chooser
     from actorflow.sim.world.host import NodeHosts, SimHost
     from actorflow.sim.world.network import Active
+    from actorflow.sim.world.serving import LoadOfWorld
     from actorflow.sim.world.store import SimStore
 
 
@@ -44,7 +45,7 @@ class SimWorld(World):
     Attributes:
         chooser: makes all choices.
         network: brings messages from host to host.
-        publications: notes the events that are published.
+        load: what handlers cost, and the record of it; None: nobody asked for either.
         store: of all nodes.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
@@ -59,7 +60,8 @@ class SimWorld(World):
         super().__init__(seed=chooser.seed, step_limit=step_limit, turn_seconds=turn_seconds)
         self.chooser = chooser
         self.network = Network(self, chooser)
-        self.publications = Publications(self.clock)
+        self.load: LoadOfWorld | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.inbox: WorldInbox = WorldInbox()  # pyright: ignore[reportIncompatibleVariableOverride]
         self.store: SimStore | None = None
         self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
@@ -141,6 +143,12 @@ class SimWorld(World):
         self.digest = hash((self.digest, index, number))
         return entry
 
+    def end_sleep(self) -> bool:
+        """Wake the driver if it sleeps and nothing more is due until then. Time may pass now."""
+        if self.load is not None and self.load.recording is not None:
+            self.load.recording.look()
+        return super().end_sleep()
+
     def advance(self) -> bool:
         """Jump to the next timer, if there is one, and note the time in the digest."""
         has_advanced = super().advance()
@@ -156,7 +164,23 @@ class SimWorld(World):
             self.late.append(entry)
             return None
         self.cause = None
+        if self.load is not None and isinstance(entry, ActorRef) and self.load.take(entry):
+            return None
         return super().start(worker, entry)
+
+    def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
+        """Return actor and message of an entry of the run queue; the cost of a message may have passed by now."""
+        if entry.__class__ is not Serving:
+            return super().unpack(entry)
+        item = entry.taken()
+        return (None, None) if item is None else (item[0], item)
+
+    def close(self) -> None:
+        """End the world, and take its actors out of the registry: nobody has buried those of nodes that were killed."""
+        super().close()
+        for uid, ref in list(REFS.by_uid.items()):
+            if getattr(getattr(ref, "_home", None), "world", None) is self:
+                REFS.by_uid.pop(uid, None)
 
     def _is_late(self, entry: Any) -> bool:
         ref = ref_of(entry)
@@ -207,7 +231,8 @@ class SimScheduler(WorldScheduler):
             DRIVERS[thread] = drive
         self.driver_thread = world.driver_thread
         self.kinds = SIM_KINDS
-        self.note_event = world.publications.note
+        self.note_event = world.note_event
+        self.load = world.load
 
     def random_for(self, path: str) -> random.Random:
         """Return the random numbers of an actor: on each node others, or all would draw the same."""
@@ -287,6 +312,8 @@ def ref_of(entry: Any) -> ActorRef[Any] | None:
     if kind is AsyncHandler:
         return entry.resume_item[0]  # type: ignore[no-any-return]
     if kind is Ahead:
+        return entry.item[0]  # type: ignore[no-any-return]
+    if kind is Serving:
         return entry.item[0]  # type: ignore[no-any-return]
     return entry if hasattr(entry, "uid") else None
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from actorflow.sim.world.network import Passage
 
@@ -14,15 +14,16 @@ MOST: Final = 60  # messages of a diagram; of more, the last
 UNSAFE: Final = re.compile(r"[;#\n\r]|-->|->>|:")
 
 
-def sequence(passages: Sequence[Passage], notes: Sequence[tuple[float, str]] = ()) -> str:
+def sequence(passages: Iterable[Passage], notes: Sequence[tuple[float, str]] = ()) -> str:
     """Return a diagram of messages between hosts; lost ones end in a cross, doubled and held ones are marked.
 
     Args:
         passages: the messages, in the order in which they were sent.
         notes: faults, by their times.
     """
-    shown = list(passages)[-MOST:]
-    left = len(passages) - len(shown)
+    all_of_them = list(passages)
+    shown = all_of_them[-MOST:]
+    left = len(all_of_them) - len(shown)
     lines = ["sequenceDiagram"]
     names: dict[str, str] = {}
     for passage in shown:

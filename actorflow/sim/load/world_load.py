@@ -1,0 +1,242 @@
+"""WorldLoad: the costs of handlers in one world, the cores of its hosts, and the record of its load."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.refs.bounded_mailbox import BoundedMail
+from actorflow.core.refs.cell import BUSY, READY
+from actorflow.errors import DefinitionError
+from actorflow.sim.figures.recording import RunRecording
+from actorflow.sim.figures.tables import Figures, HostFigures
+from actorflow.sim.load.costs import Costs, short_name
+from actorflow.sim.load.handler_names import handler_name
+from actorflow.sim.stubs import wait, wait_async
+from actorflow.sim.world.cores import Cores
+from actorflow.sim.world.serving import Serving
+
+if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Item
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.events.handlers import HandlerRule
+    from actorflow.sim.load.costs import DeclaredCost
+    from actorflow.sim.world.host import SimHost
+    from actorflow.sim.world.scheduler import SimWorld
+    from actorflow.tasks.execution import Attempt
+
+
+PASSAGES: Final = 256  # messages between hosts that are kept for the diagram
+
+
+class WorldLoad:
+    """The load of one world. There is none until a cost, a number of cores or a record is asked for.
+
+    Attributes:
+        world: whose load it is.
+        costs: of handlers and tasks.
+        recording: notes the load; None: nobody asked for it.
+        count: cores of a host that has no number of its own; None: as many as it needs.
+    """
+
+    def __init__(self, world: SimWorld) -> None:
+        self.world = world
+        self.costs = Costs()
+        self.recording: RunRecording | None = None
+        self.count: int | None = None
+        self._cores: dict[SimHost, Cores] = {}
+        self._own: set[SimHost] = set()  # whose number is their own
+        self._workers: dict[str, Cores] = {}  # of pools, by their paths
+
+    # --- messages in memory ------------------------------------------------------------------------------------------
+
+    def take(self, ref: Any) -> bool:
+        """Have the cost of an actor's next message pass, before its handler runs; False: it costs none."""
+        queue = ref._queue
+        if ref._state != READY or not queue or ref._scheduler.is_killed:
+            return False
+        item: Item = queue[0]
+        message = item[1]
+        if type(message) is BoundedMail:
+            message = ref._mail[0][1] if ref._mail else None
+        name = handler_name(ref, message)
+        recording = self.recording
+        if name is None:
+            if recording is not None:
+                recording.handle(ref, item, "")  # of a durable actor, it is known later
+            return False
+        cost = self.costs.of(ref.actor_class, name)
+        label = f"{short_name(ref.actor_class)}.{name}"
+        if cost is None:
+            if recording is not None:
+                recording.handle(ref, item, label)
+            return False
+        queue.popleft()
+        inner = ref._take() if type(item[1]) is BoundedMail else item
+        ref._state = BUSY
+        serving = Serving(self, inner, self.cores_of(ref), cost, label)
+        serving.mail = item
+        ref._waiting = serving
+        serving.ask()
+        return True
+
+    def seconds(self, cost: DeclaredCost, item: Item | None) -> float:
+        """Return the cost of a message; an error of its distribution ends the run."""
+        world = self.world
+        entry = world.causes.get(id(item))
+        try:
+            return cost.seconds(world.chooser, world.cause if entry is None else entry[1])
+        except DefinitionError as error:
+            if world.failure is None:
+                world.failure = error
+            return 0.0
+
+    def begin_serving(self, serving: Serving) -> float:
+        """Note that a message is handled from now on, and return its cost: virtual seconds."""
+        if self.recording is not None:
+            self.recording.handle(serving.item[0], serving.mail, serving.name)
+        return self.seconds(serving.cost, serving.item)
+
+    # --- for durable actors and tasks: their handlers wait themselves ------------------------------------------------
+
+    def begin(self, ref: ActorRef[Any], message: Any, rule: HandlerRule | None = None) -> None:
+        """Have the cost of a message of a durable actor pass, in its handler's place."""
+        name = rule.name if rule is not None else handler_name(ref, message)
+        if name is None:
+            return
+        cost = self.costs.of(ref.actor_class, name)
+        if cost is not None:
+            self._wait(cost, [self.cores_of(ref)])
+        if self.recording is not None:
+            self.recording.name(ref, f"{short_name(ref.actor_class)}.{name}")
+
+    def begin_task(self, attempt: Attempt[Any]) -> None:
+        """Have the cost of a task pass; one of the pool takes a worker of it, too."""
+        cost = self.costs.of_task(attempt.task)
+        execution = CURRENT.get()
+        ref = None if execution is None else execution.receiver
+        if self.recording is not None and ref is not None:
+            self.recording.name(ref, f"task {attempt.task.name}")
+        if cost is not None:
+            self._wait(cost, self._cores_of_task(attempt, ref))
+
+    async def begin_async_task(self, attempt: Attempt[Any]) -> None:
+        """Have the cost of an `async def` task pass."""
+        cost = self.costs.of_task(attempt.task)
+        execution = CURRENT.get()
+        ref = None if execution is None else execution.receiver
+        if self.recording is not None and ref is not None:
+            self.recording.name(ref, f"task {attempt.task.name}")
+        if cost is None:
+            return
+        cores = self._cores_of_task(attempt, ref)[-1]
+        free: Future[None] = Future()
+        use = cores.ask(lambda: free._settle(None, None))
+        try:
+            await free
+            await wait_async(self.seconds(cost, None))
+        finally:
+            cores.leave(use)
+
+    def _wait(self, cost: DeclaredCost, several: list[Cores]) -> None:
+        """Wait for a core of each of some, then for the cost to pass; outside of a handler no time passes."""
+        execution = CURRENT.get()
+        if execution is None or execution.is_between:
+            return
+        uses = []
+        try:
+            for cores in several:
+                free: Future[None] = Future()
+                uses.append((cores, cores.ask(lambda free=free: free._settle(None, None))))  # type: ignore[misc]
+                if not free._done:
+                    execution.block(free, None)
+            wait(self.world, self.seconds(cost, None))
+        finally:
+            for cores, use in uses:
+                cores.leave(use)
+
+    # --- cores -------------------------------------------------------------------------------------------------------
+
+    def cores_of(self, ref: ActorRef[Any]) -> Cores:
+        """Return the cores of the host of an actor."""
+        scheduler: Any = ref._scheduler
+        return self.cores_at(scheduler.hosts_here.of(ref))
+
+    def cores_at(self, host: SimHost) -> Cores:
+        """Return the cores of a host."""
+        cores = self._cores.get(host)
+        if cores is None:
+            cores = self._cores[host] = Cores(self.world.clock, host, self.count)
+        return cores
+
+    def _cores_of_task(self, attempt: Attempt[Any], ref: ActorRef[Any] | None) -> list[Cores]:
+        found = []
+        if attempt.task.cpu:
+            pool = attempt.site.pool()
+            workers = self._workers.get(pool.path)
+            if workers is None:
+                workers = self._workers[pool.path] = Cores(self.world.clock, None, pool.workers)
+            found.append(workers)
+        if ref is not None:
+            found.append(self.cores_of(ref))
+        return found
+
+    def give(self, count: int, host: SimHost | None) -> None:
+        """Give a host so many cores; None: all that have no number of their own."""
+        if host is not None:
+            self.cores_at(host).count = count
+            self._own.add(host)
+            return
+        self.count = count
+        for other, cores in self._cores.items():
+            if other not in self._own:
+                cores.count = count
+
+    # --- the record --------------------------------------------------------------------------------------------------
+
+    def record(self, after: float) -> None:
+        """Note the load from now on, and forget all notes of before a time again: of the warm-up.
+
+        Raises:
+            DefinitionError: it is noted already.
+        """
+        if self.recording is not None:
+            raise DefinitionError("record(): the load of this run is recorded already")
+        world = self.world
+        self.recording = recording = RunRecording(world.clock)
+        recording.watch(world.inbox)
+        if world.network.passages is None:
+            world.network.passages = deque(maxlen=PASSAGES)
+        if after > world.clock.now:
+            world.timers.add(after, self._warm)
+
+    def _warm(self) -> None:
+        assert self.recording is not None
+        self.recording.reset()
+        for cores in [*self._cores.values(), *self._workers.values()]:
+            cores.reset()
+
+    def figures(self, diagram: str) -> Figures | None:
+        """Return the figures so far; None: nobody asked for them."""
+        recording = self.recording
+        if recording is None:
+            return None
+        recording.look()
+        seconds = self.world.clock.now - recording.begin
+        hosts = {}
+        for host, cores in self._cores.items():
+            capacity = None if cores.count is None else cores.count * seconds
+            part = cores.computed / capacity if capacity else None
+            hosts[host.name] = HostFigures(host.name, cores.count, cores.computed, part)
+        return Figures(
+            recording.begin,
+            recording.handlers(),
+            recording.actors(),
+            hosts,
+            len(recording.others),
+            list(recording.spans),
+            recording.left_out,
+            diagram,
+        )
