@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=ActorSystem)
 V = TypeVar("V", bound="VirtualSystem")
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
-F = TypeVar("F", bound="Callable[..., object]")
+F = TypeVar("F", bound="Callable[[Any, Any], object]")
 
 CANCELLED = 4  # the exit code
 HIGHEST = 255  # a process has no greater exit code
@@ -95,7 +95,7 @@ class App:
         self.durability: Durability | None = durability or ("power" if isinstance(store, str) else None)
         self._declared = Declarations(name)
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
-        self.scenario_function: Callable[..., object] | None = None
+        self.scenario_function: Callable[[Any, Any], object] | None = None
         self.left: float | None = None  # seconds of the grace time after its last run, if something asked for its end
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 COUNT: Final = click.IntRange(1)
+MEASURED: Final = 20  # runs of a report
 DIAGRAM: Final = "sequenceDiagram"
 
 
@@ -29,19 +30,27 @@ DIAGRAM: Final = "sequenceDiagram"
 @click.option(
     "--scenario", type=click.Path(path_type=Path), metavar="FILE.toml", help="Its clients, faults and checks."
 )
-@click.option("--runs", type=COUNT, help="So many seeds, instead of as many as the scenario says (100).")
+@click.option("--runs", type=COUNT, metavar="N", help="So many seeds, instead of as many as the scenario says (100).")
 @click.option(
     "--until",
     type=click.FloatRange(min=0, min_open=True, max=1e9),
     metavar="SECONDS",
     help="The end of a run in virtual time, instead of the scenario's (60).",
 )
-@click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Share seeds out to forks.")
-@click.option("--seed", type=click.IntRange(0), help="Run this seed only, as a failure says.")
+@click.option("--workers", type=click.IntRange(1, 1000), default=1, metavar="N", help="Share seeds out to N processes.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Run this seed only, as a failure says.")
 @click.option("--tape", type=click.Path(path_type=Path), metavar="FILE", help="Run this tape only.")
 @click.option("--tapes", type=click.Path(path_type=Path), metavar="FOLDER", help="Keep failures there; they run first.")
 @click.option("--budget", metavar="TIME", help="End the search after this real time, such as 60s or 2m.")
 @click.option("--verify", is_flag=True, help="Run each seed twice, and compare the steps.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="OUT.html", help="Write figures and pictures there.")
+@click.option("--sweep", multiple=True, metavar="NAME=V,...", help="Compare these values of a setting, by figures.")
+@click.option(
+    "--warm-up",
+    type=click.FloatRange(0, 1e9),
+    metavar="SECONDS",
+    help="Of a sweep: leave out this begin of each run; by default it is found from the queues.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sim(
     app: str,
@@ -54,6 +63,9 @@ def sim(
     tapes: Path | None,
     budget: str | None,
     verify: bool,
+    report: Path | None,
+    sweep: tuple[str, ...],
+    warm_up: float | None,
     as_json: bool,
 ) -> int:
     """Run an app in virtual time, with many seeds, and look for one in which a property fails.
@@ -61,6 +73,10 @@ def sim(
     Each seed has an order of steps, latencies and faults of its own; nothing is real but the code. Clients, network,
     faults and checks come from the FILE of --scenario, or from the function under @app.scenario; without either, hosts
     crash and pause, and every node has to run in the end.
+
+    --report writes a page with latencies, queues and throughput over time, busy actors, faults and diagrams. --sweep
+    looks for no failure: it runs the app with each combination of the values of some settings, and prints p99 and
+    utilisation over the seeds. A setting is arrivals, nodes, cores, network.latency, or an option of a part or a queue.
 
     A failure is shrunk to the fewest client events and faults, and drawn; the command that it ends with repeats it.
 
@@ -76,11 +92,20 @@ def sim(
       actorflow sim shop:app
       actorflow sim shop:app --scenario shop.toml --runs 1000 --workers 4
       actorflow sim shop:app --scenario shop.toml --seed 17
+      actorflow sim shop:app --scenario shop.toml --report shop.html
+      actorflow sim shop:app --scenario shop.toml --sweep payments.instances=1,2 --sweep arrivals=50/s,100/s
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
     from actorflow.app.loading import load
     from actorflow.cli.quiet import quiet
 
     import_from_here()
+    check_place(report)
+    if warm_up is not None and not sweep:
+        fail("--warm-up goes with --sweep")
+    of_search = {"report": report, "seed": seed, "tape": tape, "tapes": tapes, "budget": budget, "verify": verify}
+    for name, value in of_search.items() if sweep else ():
+        if value is not None and value is not False:
+            fail(f"--sweep and --{name}: give one of them; a sweep looks for no failure")
     try:
         settings = settings_of(
             workers=workers,
@@ -96,11 +121,86 @@ def sim(
             chosen.try_out(found)
     except ActorflowError as error:
         fail(text_of(error, LONGEST_ERROR, str))
+    if sweep:
+        compare(app, chosen, sweep, warm_up, as_json)
+        return 0
     with quiet() as errors:
-        report = searched(app, found, chosen, settings, tapes)
-    report["errors"] = errors.lines()
-    show(report, as_json)
-    return FAILED if report["failure"] else 0
+        findings = searched(app, found, chosen, settings, tapes)
+    findings["errors"] = errors.lines()
+    if report is not None:
+        write_report(report, app, chosen, findings, settings)
+    show(findings, as_json)
+    return FAILED if findings["failure"] else 0
+
+
+def check_place(report: Path | None) -> None:
+    """Refuse a report for which there is no place, before the search."""
+    if report is not None and not report.absolute().parent.is_dir():
+        fail(f"cannot write {report}: there is no folder {report.parent}; give another --report")
+    if report is not None and report.is_dir():
+        fail(f"cannot write {report}: it is a folder; give another --report")
+
+
+def write_report(path: Path, app: str, scenario: Scenario, findings: dict[str, Any], settings: SearchSettings) -> None:
+    """Run some seeds again, with their figures recorded, and write the page."""
+    from actorflow.cli.progress import ProgressBar
+    from actorflow.cli.quiet import quiet
+    from actorflow.sim.choices.tape import Tape
+    from actorflow.sim.html.page import page_of
+    from actorflow.sim.scenario.measuring import measured
+
+    failure = findings["failure"]
+    tape = None if settings.tape is None else Tape.read(settings.tape)
+    first = 0 if failure is None else failure["seed"]
+    seeds = list(dict.fromkeys([first, *range(scenario.runs)]))[:MEASURED]
+    if settings.seed is not None or tape is not None:
+        seeds = [tape.seed if tape is not None else settings.seed or 0]
+    runs = []
+    with quiet(), ProgressBar("report") as progress:
+        for number, one in enumerate(seeds, 1):
+            try:
+                runs.append(measured(app, scenario, one, tape=tape))
+            except ActorflowError as error:
+                fail(text_of(error, LONGEST_ERROR, str))
+            progress(number, len(seeds))
+    try:
+        path.write_text(page_of(findings, runs, runs[0]), encoding="utf-8")
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}; give another --report")
+
+
+def compare(app: str, scenario: Scenario, sweep: tuple[str, ...], warm_up: float | None, as_json: bool) -> None:
+    """Run the app with each combination of settings, and print the figures."""
+    from actorflow.cli.output import show as show_rows
+    from actorflow.cli.progress import ProgressBar
+    from actorflow.cli.quiet import quiet
+    from actorflow.sim.scenario.sweep import columns_of, swept
+    from actorflow.sim.scenario.variation import changes_of
+
+    try:
+        settings = [changes_of(text) for text in sweep]
+        with quiet(), ProgressBar("sweep") as progress:
+            rows = swept(app, scenario, settings, warm_up=warm_up, progress=progress)
+    except ActorflowError as error:
+        fail(text_of(error, LONGEST_ERROR, str))
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows]))
+        return
+    latencies, used = columns_of(rows)
+    show_rows(
+        [
+            {
+                **row.settings,
+                **{f"p99 {name}": str(row.p99.get(name, "")) for name in latencies},
+                **{f"busy {name}": str(row.utilisation.get(name, "")) for name in used},
+                "warm-up": f"{row.warm_up:.3g} s",
+                **({"failed": row.failed} if any(row.failed for row in rows) else {}),
+            }
+            for row in rows
+        ],
+        as_json=False,
+    )
+    click.echo(f"over {scenario.runs} seeds each: mean ± half of the interval that has it at 95 %; p99 in seconds")
 
 
 def settings_of(*, budget: str | None, **given: Any) -> SearchSettings:

@@ -3,8 +3,8 @@
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
 `buggify` (a choice in the user's code), `calls` (the words for what clients call), `failure` (the errors), `report`
 (figures of a run), `stubs` (stand for the outside of the app).
-`choices`, `faults`, `figures`, `history`, `load`, `patches`, `world`, `search` and `scenario` are rooms of their
-own.
+`choices`, `faults`, `figures`, `history`, `html`, `load`, `patches`, `world`, `search` and `scenario` are rooms of
+their own.
 """
 
 from actorflow.sim.buggify import buggify

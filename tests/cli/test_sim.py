@@ -130,7 +130,7 @@ def test_a_scenario_of_a_file_is_run_and_named_in_the_command_that_repeats_it(wr
     done = sim(app, "--scenario", "s.toml", "--tapes", "tapes")
     assert done.exit_code == 1, done.output
     assert "3 of 5 client events" in done.stdout
-    assert "client event 5 at 8 s: call of add 4" in done.stdout
+    assert "client event 5 at 10 s: call of add" in done.stdout
     assert f"actorflow sim {app} --scenario s.toml --seed=0" in done.stdout
     (tape,) = (folder / "tapes").iterdir()
     again = sim(app, "--scenario", "s.toml", "--tape", str(tape))
@@ -187,3 +187,46 @@ def test_two_processes_find_the_same():
         return found
 
     assert outcome("0") == outcome("1")
+
+
+def test_a_report_is_written_and_a_place_that_there_is_not_is_refused_before_the_search(folder):
+    done = sim(SHOP, "--runs", "3", "--report", "out.html")
+    assert done.exit_code == 1
+    page = (folder / "out.html").read_text(encoding="utf-8")
+    assert "no double charge: does not hold" in page
+    assert "Last messages between hosts" in page
+    assert "charge_card" in page
+    assert "--seed=" in page
+    for place in ("none/out.html", "."):
+        refused = sim(SHOP, "--report", place)
+        assert refused.exit_code == 2
+        assert refused.stdout == ""
+        assert "give another --report" in refused.stderr
+
+
+def test_a_sweep_is_a_table_or_json():
+    done = sim(SHOP, "--runs", "2", "--sweep", "payments.workers=1,2")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("payments.workers")
+    assert [line.split()[0] for line in lines[1:3]] == ["1", "2"]
+    assert lines[-1].startswith("over 2 seeds each")
+    rows = json.loads(sim(SHOP, "--runs", "2", "--sweep", "payments.workers=1,2", "--json").stdout)
+    assert [row["settings"] for row in rows] == [{"payments.workers": "1"}, {"payments.workers": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["--sweep", "payments.wrkers=1"], "did you mean 'workers'?"),
+        (["--sweep", "arrivals=5/s"], "no [[clients]] with a rate"),
+        (["--warm-up", "3"], "--warm-up goes with --sweep"),
+        (["--sweep", "nodes=1", "--report", "x.html"], "--sweep and --report: give one of them"),
+        (["--sweep", "nodes=1", "--seed", "0"], "--sweep and --seed: give one of them"),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_one_line(args, text):
+    done = sim(SHOP, *args)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert text in done.stderr

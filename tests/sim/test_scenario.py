@@ -68,14 +68,19 @@ def test_clients_send_call_and_publish_at_times_and_rates():
         assert sim.world.client_events == 5 + len(orders)
 
 
-def test_arrivals_at_a_rate_are_those_of_the_seed():
-    def times(seed):
-        (entry,) = parse_scenario(f'[[clients]]\ncall = "{NAME}:ring"\nrate = 50').entries
-        return entry.times(seed, 100.0)
+def test_arrivals_at_a_rate_are_those_of_the_seed_and_of_the_shape():
+    def times(seed, more):
+        text = f'until = 20\n[[clients]]\ncast = "add"\nto = "counter"\nargs = ["{{n}}"]\n{more}'
+        with after(text, seed) as sim:
+            assert sim.peek("counter").numbers == list(range(sim.world.client_events))
+            return sim.world.client_events
 
-    assert times(3) == times(3) != times(4)
-    assert 4_500 < len(times(3)) < 5_500
-    assert all(0 <= time < 100 for time in times(3))
+    assert times(3, "rate = 50") == times(3, "rate = 50") != times(4, "rate = 50")
+    assert 800 < times(3, "rate = 50") < 1_200
+    assert times(3, 'rate = 5\nshape = "steady"') == 100
+    assert times(3, 'rate = 5\nshape = "steady"\nuntil = 10\ncount = 20') == 20
+    assert times(3, "trace = [100, 101, 103.5]") == 3
+    assert times(3, 'rate = 5\nshape = "burst"\nsize = 7\ncount = 70') == 70
 
 
 def test_numbers_of_events_are_filled_in():
@@ -234,14 +239,16 @@ def test_a_client_whose_node_is_down_has_bad_luck():
         ("[[clients]]\nat = 1", "give one of call, cast, publish: what the client does"),
         (f"[[clients]]\ncall = '{NAME}:ring'", "give one of at, every, rate"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nat = 1\nrate = 2", "give one of at, every, rate"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 2\nshape = 'brst'", "Clients(shape='brst')"),
+        (f"[[costs]]\nof = '{NAME}:Counter.add'", "give one of seconds, exponential"),
+        (f"[[costs]]\nof = '{NAME}:Counter.ad'\nseconds = 1", "line 2, [[costs]] 1: tests.sim.counters:Counter has no"),
+        (f"[[costs]]\nof = '{NAME}:Counter.add'\nseconds = -1", "line 3, [[costs]] 1: "),
+        (f"[[costs]]\nof = '{NAME}:Counter.add'\nlognormal = 1", "line 3, [[costs]] 1: "),
+        ("cores = 0", "cores = 0: give a whole number, 1 or more"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nat = -1", "line 3, [[clients]] 1: at = -1"),
-        (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 0", "rate = 0: give a number, more than 0"),
-        (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 1\ncount = 0", "count = 0"),
-        (f"[[clients]]\ncall = '{NAME}:ring'\nat = 1\ncount = 2", "'count' goes with 'every' or 'rate'"),
-        (
-            f"[[clients]]\ncall = '{NAME}:ring'\nrate = 1e6",
-            "line 3, [[clients]] 1: that makes more than 100,000 events",
-        ),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 0", "line 3, [[clients]] 1: Clients(rate=0): give requests a"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 1\ncount = 0", "Clients(count=0)"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nat = 1\ncount = 2", "'count' does not go with 'at'"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nat = 1\nto = 'desk'", "'to' does not go with 'call'"),
         (
             "[[clients]]\ncast = 'add'\nto = 'cuonter'\nat = 1",

@@ -15,6 +15,7 @@ import actorflow as af
 from actorflow.machine import Event
 from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
+from actorflow.sim import Link, Simulation
 from actorflow.sim import history as checkers
 from actorflow.testing import VirtualScheduler, VirtualSystem
 
@@ -716,3 +717,18 @@ def histories(counter: af.ActorRef[Counter]) -> None:
     checkers.check_delivery([1, 2], (2, 1), "at least once", name="all come")
     checkers.check_order(["a1"], ["a1"], key=lambda text: text[0])
     checkers.check_conservation({"a": 1, "b": 2}, 3, within=0.1)
+
+
+def simulations(app: af.App) -> None:
+    """Scenarios, faults and checks of simulated runs."""
+
+    @app.scenario
+    def evening(sim: Simulation, system: af.ActorSystem) -> None:
+        sim.network(Link(latency=(0.001, 0.2), duplicate=0.1))
+        sim.at(1).crash(Counter, down=2).partition("a", sim.nodes[0], heal=3, both=False)
+        sim.chaos(rate=1, until=3, kinds=["crash", "pause"], targets=[Counter])
+        sim.always(lambda: sim.peek("counter").n < 3, "few")
+        sim.always(lambda: sim.peek(Counter) is not None)
+        sim.at(2).call(lambda: system.publish(3))
+
+    assert_type(evening(Simulation(), af.ActorSystem("a")), None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import actorflow as af
 from actorflow.machine.definition.builder import ChartBuilder
+from actorflow.sim import Link, Simulation
 from actorflow.sim import history as checkers
 
 
@@ -427,3 +428,16 @@ def histories(counter: af.ActorRef[Counter]) -> None:
     checkers.check_delivery([1], [1], "exactly twice")  # refused: no guarantee
     checkers.check_order([1], [1], key=lambda n: n.m)  # refused: no such attribute
     checkers.check_conservation({"a": "1"}, 1)  # refused: a text is no amount
+
+
+def simulations(sim: Simulation, app: af.App) -> None:
+    app.scenario(lambda sim: None)  # refused: it is given the system, too
+    app.scenario(3)  # refused: no function
+    sim.peek(3)  # refused: no actor has a number for its name
+    sim.start(app, nods=3)  # refused: a misspelt option
+    sim.network(Link(latncy=3))  # refused: a misspelt option
+    sim.at(1).crash(Counter, dwn=3)  # refused: a misspelt option
+    sim.at(1).crsh(Counter)  # refused: a misspelt fault
+    sim.chaos(rate=1, until=3, kinds=["crsh"])  # refused: a misspelt fault
+    sim.stub(gave_back, lambda step: None)  # refused: a fake takes the arguments of the target
+    sim.run(until="soon")  # refused: a time is a number

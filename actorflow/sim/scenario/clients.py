@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from actorflow.errors import ActorflowError, DefinitionError
-from actorflow.sim.choices.chooser import stream_of
 from actorflow.sim.faults.targets import actor_of, present_actor
+from actorflow.sim.load.clients import Clients
 from actorflow.sim.scenario.entry import ScenarioTable
 from actorflow.sim.scenario.named import named, takes
 from actorflow.sim.scenario.options import called, check_keys, refused
@@ -18,16 +18,16 @@ from actorflow.sim.world.link import is_number
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from actorflow.app.virtual import VirtualSystem
     from actorflow.sim.simulation import Simulation
 
 WAYS: Final = ("call", "cast", "publish")
-TIMES: Final = ("at", "rate", "every", "begin", "until", "count")
-KEYS: Final = (*WAYS, "to", "args", "fields", "key", *TIMES)
+TIMES: Final = ("at", "every", "rate", "trace")
+OF_CLIENTS: Final = ("rate", "shape", "begin", "until", "count", "size", "trace")  # arguments of `Clients`
+KEYS: Final = (*WAYS, "to", "args", "fields", "key", "at", "every", *OF_CLIENTS)
 OF_WAY: Final = {"call": (), "cast": ("to", "args"), "publish": ("fields", "key")}
-MOST: Final = 100_000  # client events of a table
 
 
 class ClientEntry(ScenarioTable):
@@ -54,24 +54,42 @@ class ClientEntry(ScenarioTable):
 
     def _check_times(self) -> None:
         place, given = self.place, self.given
-        ways = [key for key in ("at", "every", "rate") if key in given]
-        if len(ways) != 1:
-            raise refused(place, ways[1] if ways else "", "give one of at, every, rate: when the client does it")
-        if ways == ["at"]:
-            for key in ("begin", "until", "count"):
-                if key in given:
-                    raise refused(place, key, f"{key!r} goes with 'every' or 'rate', not with 'at'")
-        for key in ("rate", "every", "begin", "until"):
-            value, may_be_0 = given.get(key), key == "begin"
-            if value is not None and not (is_number(value) and 0 <= value < math.inf and (value or may_be_0)):
-                words = "0 or more" if may_be_0 else "more than 0"
-                raise refused(place, key, f"{key} = {text_of(value)}: give a number, {words}")
-        count = given.get("count")
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-            raise refused(place, "count", f"count = {text_of(count)}: give a whole number, 1 or more")
-        at = given.get("at", 0.0)
-        if not all(is_number(time) and 0 <= time < math.inf for time in (at if isinstance(at, list) else [at])):
-            raise refused(place, "at", f"at = {text_of(at)}: give virtual seconds, or a list of them")
+        ways = [key for key in TIMES if key in given]
+        if len(ways) != 1 and ways != ["rate", "trace"]:
+            raise refused(place, ways[1] if ways else "", f"give one of {', '.join(TIMES)}: when the client comes")
+        if ways[0] in {"rate", "trace"}:
+            self.clients(math.inf)
+            return
+        allowed = ("begin", "until", "count") if ways == ["every"] else ()
+        for key in OF_CLIENTS:
+            if key in given and key not in allowed:
+                raise refused(place, key, f"{key!r} does not go with {ways[0]!r}")
+        times = given["at"] if isinstance(given.get("at"), list) else [given.get("at", 0.0)]
+        if not all(is_number(time) and 0 <= time < math.inf for time in times):
+            raise refused(place, "at", f"at = {text_of(given['at'])}: give virtual seconds, or a list of them")
+        every = given.get("every", 1.0)
+        if not is_number(every) or not 0 < every < math.inf:
+            raise refused(place, "every", f"every = {text_of(every)}: give virtual seconds, more than 0")
+        if ways == ["every"]:
+            self.clients(math.inf)
+
+    def clients(self, until: float) -> Clients:
+        """Return the times of clients that come at a rate.
+
+        Args:
+            until: the end of the run.
+
+        Raises:
+            DefinitionError: a key makes no sense.
+        """
+        given = {key: value for key, value in self.given.items() if key in OF_CLIENTS}
+        if "every" in self.given:
+            given.update(shape="steady", rate=1 / self.given["every"])
+        if "trace" in given:
+            given["shape"] = "trace"
+        key = next((key for key in TIMES if key in self.given), "")
+        clients: Clients = called(self.place, key, Clients, **{"until": until, **given})
+        return clients
 
     @property
     def name(self) -> str:
@@ -79,46 +97,19 @@ class ClientEntry(ScenarioTable):
         given = next(str(self.given[way]) for way in WAYS if way in self.given)
         return given.rpartition(":")[2].rpartition(".")[2]
 
-    def times(self, seed: int, until: float) -> list[float]:
-        """Return the times of the client events in a run.
-
-        Args:
-            seed: of the run; arrivals at a rate are those of a Poisson process.
-            until: the end of the run.
-
-        Raises:
-            DefinitionError: there are too many.
-        """
-        given = self.given
-        if "at" in given:
-            at = given["at"]
-            return sorted(at) if isinstance(at, list) else [at]
-        last = min(until, given.get("until", until))
-        count = given.get("count", MOST + 1)
-        found = list(itertools.islice(itertools.takewhile(lambda time: time < last, self._endless(seed)), count))
-        if len(found) > MOST:
-            key = "rate" if "rate" in given else "every"
-            raise refused(self.place, key, f"that makes more than {MOST:,} events")
-        return found
-
-    def _endless(self, seed: int) -> Iterator[float]:
-        given = self.given
-        begin = given.get("begin", 0.0)
-        if "every" in given:
-            return (begin + given["every"] * number for number in itertools.count())
-        draw = stream_of(seed, f"clients {self.place.number}")
-        gaps = (draw.expovariate(given["rate"]) for _ in itertools.count())
-        return itertools.accumulate(gaps, initial=begin + draw.expovariate(given["rate"]))
-
     def declare(self, sim: Simulation, until: float) -> None:
         """Declare the client events of the table in a run.
 
         Raises:
             DefinitionError: a name in it leads nowhere, or a value does not fit.
         """
-        act = self._act(sim)
-        for number, time in enumerate(self.times(sim.chooser.seed, until)):
-            sim.at(round(time, 6)).call(OneEvent(sim, self.name, act, number))
+        event = ClientEvent(sim, self.name, self._act(sim))
+        if "at" not in self.given:
+            sim.clients(self.clients(until), event)
+            return
+        at = self.given["at"]
+        for number, time in enumerate(sorted(at) if isinstance(at, list) else [at]):
+            sim.at(time).call(functools.partial(event, number))
 
     def _act(self, sim: Simulation) -> Callable[[VirtualSystem, int], object]:
         given, place = self.given, self.place
@@ -159,27 +150,25 @@ class ClientEntry(ScenarioTable):
         return lambda system, number: system.publish(event(number), key=filled(key, number))
 
 
-class OneEvent:
-    """One event of a client, as the simulation calls it.
+class ClientEvent:
+    """The events of a table, as the simulation calls them.
 
     Attributes:
         act: is called with the system of a node that is up, and the number of the event.
-        number: of the event among those of its table.
     """
 
-    def __init__(self, sim: Simulation, name: str, act: Callable[[VirtualSystem, int], object], number: int) -> None:
+    def __init__(self, sim: Simulation, name: str, act: Callable[[VirtualSystem, int], object]) -> None:
         self.act = act
-        self.number = number
-        self.__name__ = f"{name} {number}"
+        self.__name__ = name
         self._sim = sim
 
-    def __call__(self) -> None:
+    def __call__(self, number: int) -> None:
         """Act, if a node is up; a client whose service is down, or refuses, has bad luck."""
         up = [node.system for node in self._sim.nodes if node.system is not None]
         if not up:
             return
         try:
-            self.act(up[self.number % len(up)], self.number)
+            self.act(up[number % len(up)], number)
         except DefinitionError:
             raise
         except ActorflowError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.faults.at import At
+from actorflow.sim.load.distributions import exponential, lognormal, uniform
 from actorflow.sim.scenario.entry import ScenarioTable
 from actorflow.sim.scenario.named import named, takes
 from actorflow.sim.scenario.options import (
@@ -24,8 +26,6 @@ from actorflow.sim.world.link import Link, is_number
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actorflow.sim.faults.targets import Target
     from actorflow.sim.scenario.lines import TablePlace
 
@@ -35,6 +35,12 @@ FAULTS: Final = (
 )
 TARGETS: Final = ("target", "one", "other")
 CHECKS: Final = ("always", "eventually", "sometimes")
+DRAWN: Final[dict[str, Callable[..., Any] | None]] = {
+    "seconds": None,
+    "exponential": exponential,
+    "lognormal": lognormal,
+    "uniform": uniform,
+}
 NODE: Final = re.compile(r"node (\d+)")
 
 
@@ -198,6 +204,32 @@ class CheckEntry(ScenarioTable):
             text = text_of(error, render=str)
             why = f"the check {self.name!r} raises {type(error).__name__} before the first step: {text}"
             raise refused(self.place, self.way, why) from error
+
+
+class CostEntry(ScenarioTable):
+    """One of `[[costs]]`: the seconds that a handler or a task takes, or how they are drawn."""
+
+    def check(self) -> None:
+        """Refuse keys of no cost."""
+        check_keys(self.place, self.given, ("of", *DRAWN))
+        ways = [way for way in DRAWN if way in self.given]
+        if "of" not in self.given:
+            raise refused(self.place, "", "'of' is missing: a handler or a task, as 'module:Class.method'")
+        if len(ways) != 1:
+            raise refused(self.place, ways[1] if ways else "", f"give one of {', '.join(DRAWN)}: how long it takes")
+        self._cost(ways[0])
+
+    def _cost(self, way: str) -> Any:
+        value, draw = self.given[way], DRAWN[way]
+        if draw is None:
+            return value
+        return called(self.place, way, draw, *(value if isinstance(value, list) else [value]))
+
+    def declare(self, sim: Simulation, until: float) -> None:  # noqa: ARG002 - as all entries have it
+        """Have the handler or the task take its time."""
+        target = named(self.place, "of", self.given["of"], is_task=True)
+        way = next(way for way in DRAWN if way in self.given)
+        called(self.place, way, sim.cost, target, self._cost(way))
 
 
 def target_of(sim: Simulation, place: TablePlace, key: str, name: Any) -> Target:

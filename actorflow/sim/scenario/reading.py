@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.scenario.clients import ClientEntry
-from actorflow.sim.scenario.entries import ChaosEntry, CheckEntry, FaultEntry, LinkEntry, StubEntry
+from actorflow.sim.scenario.entries import ChaosEntry, CheckEntry, CostEntry, FaultEntry, LinkEntry, StubEntry
 from actorflow.sim.scenario.lines import TablePlace
 from actorflow.sim.scenario.options import check_keys, refused
 from actorflow.sim.scenario.scenario import RUNS, UNTIL, Scenario
@@ -27,8 +27,9 @@ SEVERAL: Final[dict[str, type[ScenarioTable]]] = {
     "stubs": StubEntry,
     "checks": CheckEntry,
     "clients": ClientEntry,
+    "costs": CostEntry,
 }
-PLAIN: Final = ("until", "runs", "nodes", "hosts")
+PLAIN: Final = ("until", "runs", "nodes", "hosts", "cores")
 MOST_NODES: Final = 100
 
 
@@ -81,6 +82,7 @@ def parse_scenario(text: str, file: str = "the scenario") -> Scenario:
         whole(top, "runs", content.get("runs", RUNS), math.inf),
         whole(top, "nodes", content.get("nodes", 1), MOST_NODES),
         hosts(top, content.get("hosts", "each")),
+        whole(top, "cores", content["cores"], math.inf) if "cores" in content else None,
         tuple(entries),
         is_given=True,
     )

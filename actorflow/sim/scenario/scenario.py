@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from actorflow.app.loading import load
 from actorflow.sim.scenario.entries import CheckEntry
+from actorflow.sim.scenario.variation import SettingChange, varied
 from actorflow.sim.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 UNTIL: Final = 60.0
 RUNS: Final = 100
 RATE: Final = 0.1  # faults a virtual second, where nobody says which
-RUNNING: Final = (  # the property of an app that has no checks
-    "every node runs; af.Settings(intensity=) says how many crashes a system takes"
-)
+RUNNING: Final = "every node runs"  # the property of an app that has no checks
+GAVE_UP: Final = "its supervisor gave up; af.Settings(intensity=) says how many crashes it takes"
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,20 @@ class Scenario:
         runs: how many seeds.
         nodes: how many systems of the app run.
         hosts: as `Simulation.start` has it.
-        entries: its links, faults, chaos, stubs, checks and clients.
+        cores: of each host; None: as many as it needs.
+        entries: its links, faults, chaos, stubs, checks, costs and clients.
         is_given: by a file; else by the function of the app, or else by chaos.
+        changes: of the options of the app's parts and queues.
     """
 
     until: float = UNTIL
     runs: int = RUNS
     nodes: int = 1
     hosts: Literal["each", "one"] = "each"
+    cores: int | None = None
     entries: tuple[ScenarioTable, ...] = ()
     is_given: bool = False
+    changes: tuple[SettingChange, ...] = ()
 
     def declare(self, sim: Simulation, app: App, system: VirtualSystem) -> None:
         """Declare the whole scenario in a run, whose app has been started.
@@ -49,6 +53,8 @@ class Scenario:
         Raises:
             DefinitionError: something in it makes no sense for this app; the error names its place.
         """
+        if self.cores is not None:
+            sim.cores(self.cores)
         if not self.is_given:
             if app.scenario_function is None:
                 declare_default(sim, self.until)
@@ -80,7 +86,12 @@ class Scenario:
 def declare_default(sim: Simulation, until: float) -> None:
     """Have chaos come over an app of which nothing is said: all of its nodes are to run in the end."""
     sim.chaos(rate=RATE, until=until, kinds=["crash", "pause"])
-    sim.eventually(lambda: all(node.is_up for node in sim.nodes), RUNNING)
+
+    def runs() -> None:
+        down = [node.number for node in sim.nodes if not node.is_up]
+        assert not down, f"node {down[0]} is down: {GAVE_UP}"
+
+    sim.eventually(runs, RUNNING)
 
 
 def run_app(sim: Simulation, target: str, scenario: Scenario) -> None:
@@ -91,6 +102,6 @@ def run_app(sim: Simulation, target: str, scenario: Scenario) -> None:
         target: `module:attribute` of the app, so that a fresh process finds it, too.
         scenario: of the run.
     """
-    app = load(target)
+    app = varied(load(target), scenario.changes)
     scenario.declare(sim, app, sim.start(app, nodes=scenario.nodes, hosts=scenario.hosts))
     sim.run(until=scenario.until)

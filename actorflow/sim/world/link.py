@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from actorflow.errors import DefinitionError
@@ -20,8 +20,8 @@ class Link:
     host. `loss`, `duplicate` and `reorder` act on calls of stubs, which stand for what has no such guarantee; with
     `hostile=True` they act on every message.
 
-    >>> Link(latency=(0.001, 0.2)).latency
-    (0.001, 0.2)
+    >>> print(Link(latency=(0.001, 0.2)))
+    Link(latency=(0.001, 0.2))
 
     Args:
         latency: seconds; a number, or the shortest and the longest.
@@ -56,6 +56,11 @@ class Link:
             raise DefinitionError(f"Link(bandwidth={text_of(self.bandwidth)}): give bytes a second, or None")
         if not isinstance(self.hostile, bool):
             raise DefinitionError(f"Link(hostile={text_of(self.hostile)}): give True or False")
+
+    def __str__(self) -> str:
+        given = [f"{one.name}={getattr(self, one.name)}" for one in fields(self) if one.init]
+        usual = [f"{one.name}={one.default}" for one in fields(self) if one.init]
+        return f"Link({', '.join(text for text, other in zip(given, usual, strict=True) if text != other)})"
 
     def _between(self) -> tuple[float, float]:
         """Return the shortest and the longest latency.
