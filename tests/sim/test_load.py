@@ -346,6 +346,58 @@ def test_cpu_tasks_take_the_workers_of_their_pool():
         assert sorted(round(job.result(), 3) for job in jobs) == [1.0, 1.0, 2.0, 2.0]
 
 
+@af.task(cpu=True, retry=af.Retry(3, af.Backoff(0.1)), name="tests.load.computes_again")
+def computes_again(n):
+    return time.monotonic()
+
+
+def test_each_node_has_a_pool_whose_workers_die_with_it():
+    with Simulation(seed=5) as sim:
+        app = af.App("shop").add(computes_again).queue("jobs", workers=2)
+        sim.start(app, nodes=2)
+        for node in sim.nodes:
+            node.system.pool("cpu", workers=1)
+        sim.cost(computes_again, 10.0)
+        jobs = [sim.nodes[0].system.queue("jobs").enqueue(computes_again, n) for n in range(2)]
+        sim.at(5).crash(sim.nodes[0], down=1)
+        sim.run(until=300)
+        ends = sorted(sim.nodes[0].system.get_job(job.id).result() for job in jobs)
+        assert len(ends) == 2
+        assert ends[-1] < 100
+
+
+def test_a_pause_of_the_host_delays_the_end_of_a_cost():
+    with Simulation(seed=5) as sim:
+        till, _ = shop(sim)
+        sim.cost(Till.charge, 1.0)
+        till.cast(Till.charge, 1)
+        sim.at(0.5).pause("till", 5.0)
+        sim.run(until=20)
+        assert sim.peek(till).done == [(5.5, 1)]
+
+
+def test_a_node_that_dies_loses_what_costs_time_there():
+    with Simulation(seed=5) as sim:
+        till, _ = shop(sim, nodes=2)
+        sim.cost(Till.charge, 2.0)
+        sim.cores(1)
+        sim.at(0).call(lambda: [till.cast(Till.charge, n) for n in range(3)])
+        sim.at(1).crash(sim.nodes[0], down=1)
+        sim.at(5).call(lambda: sim.nodes[0].system.find("/shop/till", Till).cast(Till.charge, "new"))
+        sim.run(until=20)
+        assert sim.peek(sim.nodes[0].system.find("/shop/till", Till)).done == [(7.0, "new")]
+        assert not sim.world.abandoned_items
+
+
+def test_nothing_is_noted_and_no_step_takes_a_detour_unless_it_is_asked_for():
+    with Simulation(seed=5) as sim:
+        till, _ = shop(sim)
+        till.cast(Till.charge, 1)
+        report = sim.run(until=1)
+        assert (sim.world.load, sim.world.detours, vars(sim.world.inbox)) == (None, False, {})
+        assert report.figures is None
+
+
 @af.workflow(name="tests.load.flow")
 def flow():
     return plain(1), plain(2)

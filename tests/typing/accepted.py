@@ -15,7 +15,7 @@ import actorflow as af
 from actorflow.machine import Event
 from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
-from actorflow.sim import Link, Simulation
+from actorflow.sim import Clients, Histogram, Interval, Link, Report, Simulation, exponential, interval_of, lognormal
 from actorflow.sim import history as checkers
 from actorflow.testing import VirtualScheduler, VirtualSystem
 
@@ -732,3 +732,21 @@ def simulations(app: af.App) -> None:
         sim.at(2).call(lambda: system.publish(3))
 
     assert_type(evening(Simulation(), af.ActorSystem("a")), None)
+
+
+def loads(sim: Simulation) -> None:
+    """Costs, cores, clients, and the figures of a run."""
+    sim.cost(Counter.add, 0.1)
+    sim.cost(Counter, exponential(0.1))
+    sim.cost(Counter.slow, lambda random: random.random())
+    sim.cost(Counter.on_receive, Histogram.of([0.1]))
+    sim.cores(2)
+    sim.cores(2, Counter)
+    sim.record(after=10)
+    sim.clients(Clients(rate=5, shape="burst", size=3, until=60), lambda n: n + 1)
+    report = sim.run(until=60)
+    assert_type(report, Report)
+    assert_type(report.latency(Counter.add), Histogram)
+    assert_type(report.latency(Counter, "orders.placed", after=10), Histogram)
+    assert_type(interval_of([report.latency(Counter, Counter).p99]), Interval)
+    sim.cost(Counter.slow, lognormal(0.1, p99=1.0))

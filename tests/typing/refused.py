@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import actorflow as af
 from actorflow.machine.definition.builder import ChartBuilder
-from actorflow.sim import Link, Simulation
+from actorflow.sim import Clients, Link, Simulation, exponential, interval_of, lognormal
 from actorflow.sim import history as checkers
 
 
@@ -441,3 +441,22 @@ def simulations(sim: Simulation, app: af.App) -> None:
     sim.chaos(rate=1, until=3, kinds=["crsh"])  # refused: a misspelt fault
     sim.stub(gave_back, lambda step: None)  # refused: a fake takes the arguments of the target
     sim.run(until="soon")  # refused: a time is a number
+
+
+def loads(sim: Simulation) -> None:
+    sim.cost(Counter.add)  # refused: no cost
+    sim.cost(Counter.add, "1s")  # refused: seconds are a number
+    sim.cost(Counter.add, lambda: 1.0)  # refused: a distribution takes random numbers
+    sim.cost("Counter.add", 1.0)  # refused: a name is no handler
+    sim.cores("2")  # refused: a number of cores is a number
+    sim.cores(2, target=3)  # refused: no host
+    sim.record(warm_up=3)  # refused: a misspelt option
+    sim.clients(5, print)  # refused: no Clients
+    sim.clients(Clients(rate=5), lambda: None)  # refused: it gets a number
+    Clients(rate="5/s")  # refused: a rate is a number
+    Clients(rate=5, shape="posson")  # refused: no shape
+    Clients(rate=5, untill=3)  # refused: a misspelt option
+    exponential("1")  # refused: seconds are a number
+    lognormal(1.0, p95=2.0)  # refused: a misspelt option
+    interval_of(["1"])  # refused: a text is no figure
+    sim.run(until=1).latency(Counter, Other, before=1)  # refused: a misspelt option

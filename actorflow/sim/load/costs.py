@@ -54,7 +54,7 @@ class DeclaredCost:
         self._draw.seed(chooser.choose(self._source, DRAWS, cause))
         try:
             seconds = cost(self._draw)
-        except Exception as error:
+        except BaseException as error:  # a SystemExit, too: it is the run's, and no thread's
             raise DefinitionError(f"the cost of {self.name} raised {reason_of(error)}") from error
         if not is_number(seconds) or not 0 <= seconds < math.inf:
             raise DefinitionError(f"the cost of {self.name} was {text_of(seconds)}: it is to be virtual seconds")

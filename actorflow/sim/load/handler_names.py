@@ -35,7 +35,7 @@ def handler_name(ref: ActorRef[Any], message: Any) -> str | None:
         return message.attr_path[0] if len(message.attr_path) == 1 else None
     try:
         return None if kind in HANDLERS else ANY
-    except Exception:  # noqa: BLE001 - the class of a user's message may have a metaclass whose hash raises
+    except BaseException:  # noqa: BLE001 - the class of a user's message may have a metaclass whose hash raises
         return ANY
 
 
@@ -48,7 +48,7 @@ def event_handler(ref: ActorRef[Any], event: Any) -> str:
     if len(rules) > 1:
         try:
             rule = table.find(event, ref._actor)
-        except Exception:  # noqa: BLE001 - a guard of the user's: its error comes again where the event is handled
+        except BaseException:  # noqa: BLE001 - a guard of the user's: its error comes again where the event is handled
             rule = None
         if rule is not None:
             return rule.name

@@ -48,7 +48,7 @@ class WorldLoad:
         self.count: int | None = None
         self._cores: dict[SimHost, Cores] = {}
         self._own: set[SimHost] = set()  # whose number is their own
-        self._workers: dict[str, Cores] = {}  # of pools, by their paths
+        self._workers: dict[tuple[SimHost, str], Cores] = {}  # of pools, by their paths
 
     # --- messages in memory ------------------------------------------------------------------------------------------
 
@@ -174,14 +174,21 @@ class WorldLoad:
     def _cores_of_task(self, attempt: Attempt[Any], ref: ActorRef[Any] | None) -> list[Cores]:
         found = []
         if attempt.task.cpu:
-            pool = attempt.site.pool()
-            workers = self._workers.get(pool.path)
-            if workers is None:
-                workers = self._workers[pool.path] = Cores(self.world.clock, None, pool.workers)
-            found.append(workers)
+            found.append(self._workers_of(attempt))
         if ref is not None:
             found.append(self.cores_of(ref))
         return found
+
+    def _workers_of(self, attempt: Attempt[Any]) -> Cores:
+        """Return the workers of a pool: those of a node die with it."""
+        pool = attempt.site.pool()
+        scheduler: Any = attempt.site.scheduler
+        main: SimHost = scheduler.hosts_here.main
+        workers = self._workers.get((main, pool.path))
+        if workers is None:
+            workers = self._workers[main, pool.path] = Cores(self.world.clock, main, None)
+        workers.count = pool.workers  # it may be another number by now
+        return workers
 
     def give(self, count: int, host: SimHost | None) -> None:
         """Give a host so many cores; None: all that have no number of their own."""
