@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 from collections import Counter
 
 import pytest
@@ -21,7 +22,7 @@ from actorflow.testing import LeakCheck
 from actorflow.workflows.node.members import TurnMember
 from actorflow.workflows.rows.records import INTENT
 
-RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "21"))  # of all scenarios together
+RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "24"))  # of all scenarios together
 AGAIN = af.Backoff(0.5, factor=1, jitter=0)
 OUTSIDE: Counter[str] = Counter()
 
@@ -154,6 +155,23 @@ def fickle() -> None:
         raise ValueError("no")
 
 
+def elsewhere():
+    """Stand for work elsewhere."""
+    raise RuntimeError("a stub takes its place")
+
+
+@af.task(name="engine.effect")
+def effect(n: int) -> int:
+    """Work for long, then write; return the number of the start."""
+    OUTSIDE[f"started {n}"] += 1
+    start = OUTSIDE[f"started {n}"]
+    elsewhere()
+    with af.current().transaction() as conn:
+        conn.execute("create table if not exists effect (n integer)")
+        conn.execute("insert into effect values (?)", (n,))
+    return start
+
+
 def app():
     return af.App("engine", system=af.Settings(intensity=100)).add(
         af.child(Charges).options(name="charges", backoff=AGAIN),
@@ -281,8 +299,24 @@ def turned_saga(seed):
         assert (status, released) in [("completed", {False}), ("compensated", {True})], (status, OUTSIDE)
 
 
+def paused_worker(seed):
+    """A node is paused in jobs for longer than their lease; they begin elsewhere, and it comes back meanwhile."""
+    OUTSIDE.clear()
+    with Simulation(seed) as sim:
+        sim.start(af.App("engine").add(effect, af.queue("jobs", workers=4)), nodes=2)
+        sim.stub(elsewhere, lambda: None, latency=10)
+        jobs = [sim.nodes[0].system.queue("jobs").enqueue(effect, n) for n in range(4)]
+        sim.at(1.5).pause(sim.nodes[seed % 2], 32 + seed % 10)
+        sim.run(until=100)
+        rows = sim.store.read(lambda tx: tx._connection.execute("select n from effect order by n").fetchall())
+        assert rows == [(0,), (1,), (2,), (3,)]  # each has one effect
+        for n, job in enumerate(jobs):
+            assert job.result(timeout=0) == OUTSIDE[f"started {n}"] <= 2, n  # that of the last one to have had it
+
+
 SCENARIOS = [
     paused_service,
+    paused_worker,
     crashed_service,
     crashed_sender,
     repeated_delivery,
@@ -307,6 +341,16 @@ def without_fence(patch):
     patch.setitem(STATEMENTS, "events.save", f"{sql} where name = :name")
 
 
+def without_fence_of_jobs(patch):
+    sql = STATEMENTS["jobs.complete"]
+    patch.setitem(STATEMENTS, "jobs.complete", sql.replace(" and owner = :owner and epoch = :epoch", ""))
+
+
+def without_lease(patch):
+    """Jobs of others are taken whenever somebody looks."""
+    patch.setitem(STATEMENTS, "jobs.overdue", re.sub(r" and lease < \S+", "", STATEMENTS["jobs.overdue"]))
+
+
 def without_offsets(patch):
     patch.setitem(STATEMENTS, "events.save", STATEMENTS["events.save"].replace(", log = :log", ""))
 
@@ -325,6 +369,8 @@ def without_intents(patch):
 
 OFF = {
     "fencing": (paused_service, without_fence),
+    "fencing of jobs": (paused_worker, without_fence_of_jobs),
+    "leases of jobs": (paused_worker, without_lease),
     "offsets in the handler's commit": (crashed_service, without_offsets),
     "send after commit": (crashed_sender, lambda patch: patch.setattr(UnitOfWork, "hold", send_at_once)),
     "de-duplication": (repeated_delivery, without_marks),
