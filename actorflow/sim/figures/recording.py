@@ -1,7 +1,7 @@
 """Recording: notes, as the app runs, when messages come, wait and are handled.
 
-It looks at the run from outside: at what enters the run queue, at what begins, and, before time passes, at the actors
-that are no longer busy.
+It looks at the run from outside: at what enters a mailbox, at what begins, and, before time passes, at the actors that
+are no longer busy.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.refs.cell import BUSY, WORK
-from actorflow.core.running.async_handler import AsyncHandler
-from actorflow.core.running.run_queue import Done
+from actorflow.core.refs.cell import BUSY
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.tables import ActorFigures, BusySpan, HandlerFigures
 from actorflow.sim.figures.time_series import TimeSeries
 from actorflow.sim.world.host import OWN_CODE
-from actorflow.sim.world.serving import WorldInbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from actorflow.core.clock import VirtualClock
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
@@ -91,30 +86,10 @@ class RunRecording:
         self.spans: list[BusySpan] = []
         self.left_out = 0
         self._clock = clock
-        self._inbox: WorldInbox = WorldInbox()
         self._arrivals: dict[int, tuple[Item, float]] = {}  # of messages that wait, by their id
         self._open: dict[ActorRef[Any], OpenSpan] = {}
         self._handlers: dict[str, HandlerFigures] = {}
         self._is_own: dict[type[Any], bool] = {}
-
-    def watch(self, inbox: WorldInbox) -> None:
-        """Note the messages that come into an inbox."""
-        self._inbox = inbox
-        put, put_all = inbox.append, inbox.extend
-        come = self.come
-
-        def append(item: Item, /) -> None:
-            come(item)
-            put(item)
-
-        def extend(items: Iterable[Item], /) -> None:
-            given = list(items)
-            for item in given:
-                come(item)
-            put_all(given)
-
-        inbox.append = append  # type: ignore[method-assign]
-        inbox.extend = extend  # type: ignore[method-assign]
 
     def reset(self) -> None:
         """Forget all notes so far: the warm-up is over."""
@@ -132,10 +107,7 @@ class RunRecording:
     def come(self, item: Item) -> None:
         """Note that a message has come."""
         ref = item[0]
-        if ref is WORK:
-            return
-        kind = type(item[1])
-        if kind is AsyncHandler or kind is Done or self.is_own(ref):
+        if self.is_own(ref):
             return
         now = self._clock.now
         self._arrivals[id(item)] = item, now
@@ -155,7 +127,7 @@ class RunRecording:
         if row is not None and row.queue.value:
             waiting = row.queue.value - (entry is not None)
             if waiting and not ref._queue:  # some wait no more: their host has died, or a bound has dropped them
-                waiting = sum(1 for other in self._inbox if other[0] is ref)
+                waiting = 0
             row.queue.set(now, waiting)
         self._open[ref] = OpenSpan(name, now, arrival)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedMail
 from actorflow.core.refs.cell import BUSY, READY
 from actorflow.errors import DefinitionError
@@ -16,7 +17,7 @@ from actorflow.sim.load.costs import Costs, short_name
 from actorflow.sim.load.handler_names import handler_name
 from actorflow.sim.stubs import wait, wait_async
 from actorflow.sim.world.cores import Cores
-from actorflow.sim.world.serving import Serving
+from actorflow.sim.world.serving import NotedQueue, Serving
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
@@ -213,11 +214,25 @@ class WorldLoad:
             raise DefinitionError("record(): the load of this run is recorded already")
         world = self.world
         self.recording = recording = RunRecording(world.clock)
-        recording.watch(world.inbox)
+        self._note_mailboxes(recording)
         if world.network.passages is None:
             world.network.passages = deque(maxlen=PASSAGES)
         if after > world.clock.now:
             world.timers.add(after, self._warm)
+
+    def _note_mailboxes(self, recording: RunRecording) -> None:
+        """Have the mailboxes that there are note what comes, and all others from now on."""
+        schedulers = {ref._scheduler for ref in self._refs()}
+        for scheduler in [self.world, *schedulers]:
+            scheduler._free_queues.clear()
+        for ref in self._refs():
+            if ref._queue is not None:
+                ref._queue = NotedQueue(recording.come, ref._queue)
+
+    def _refs(self) -> list[Any]:
+        """Return all actors of the world."""
+        refs: list[Any] = list(REFS.by_uid.values())
+        return [ref for ref in refs if getattr(getattr(ref, "_scheduler", None), "world", None) is self.world]
 
     def _warm(self) -> None:
         assert self.recording is not None

@@ -22,10 +22,11 @@ from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.host import HostLoops
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
-from actorflow.sim.world.serving import Serving, WorldInbox
+from actorflow.sim.world.serving import NotedQueue, Serving
 
 if TYPE_CHECKING:
     import random
+    from collections import deque
     from collections.abc import Callable, Coroutine, Iterator
 
     from actorflow.core.drivers.virtual_loop import VirtualLoop
@@ -61,7 +62,6 @@ class SimWorld(World):
         self.chooser = chooser
         self.network = Network(self, chooser)
         self.load: LoadOfWorld | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.inbox: WorldInbox = WorldInbox()  # pyright: ignore[reportIncompatibleVariableOverride]
         self.store: SimStore | None = None
         self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
@@ -142,6 +142,13 @@ class SimWorld(World):
             number = entry.uid - self._first_uid
         self.digest = hash((self.digest, index, number))
         return entry
+
+    def new_queue(self) -> deque[Item]:
+        """Return an empty queue; one that notes what comes while the load is recorded."""
+        recording = None if self.load is None else self.load.recording
+        if recording is None or self._free_queues:
+            return super().new_queue()
+        return NotedQueue(recording.come)
 
     def end_sleep(self) -> bool:
         """Wake the driver if it sleeps and nothing more is due until then. Time may pass now."""
@@ -233,6 +240,10 @@ class SimScheduler(WorldScheduler):
         self.kinds = SIM_KINDS
         self.note_event = world.note_event
         self.load = world.load
+
+    def new_queue(self) -> deque[Item]:
+        """Return an empty queue, as the world has them."""
+        return self._free_queues.pop() if self._free_queues else self.world.new_queue()
 
     def random_for(self, path: str) -> random.Random:
         """Return the random numbers of an actor: on each node others, or all would draw the same."""

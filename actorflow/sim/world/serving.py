@@ -13,6 +13,8 @@ from actorflow.core.messages.execution import Execution
 from actorflow.core.running.extensions import LoadExtension
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from actorflow.core.messages.execution import Item
     from actorflow.sim.world.cores import Cores, CoreUse
     from actorflow.sim.world.scheduler import SimWorld
@@ -20,12 +22,27 @@ if TYPE_CHECKING:
 NEVER: Final[Future[Any]] = Future()  # nothing but time ends it
 
 
-class WorldInbox(deque["Item"]):
-    """The inbox of a world. Its `append` is replaced while messages are noted as they come."""
+class NotedQueue(deque["Item"]):
+    """The mailbox of an actor while the load is recorded: it notes the messages that come."""
+
+    __slots__ = ("_come",)
+
+    def __init__(self, come: Callable[[Item], object], items: Iterable[Item] = ()) -> None:
+        super().__init__(items)
+        self._come = come
+
+    def append(self, item: Item, /) -> None:
+        """Put a message in, and note it."""
+        self._come(item)
+        super().append(item)
 
 
 class RecordingOfLoad(Protocol):
     """Notes the load of a run."""
+
+    def come(self, item: Item, /) -> object:
+        """Note that a message has come."""
+        ...
 
     def look(self) -> object:
         """Note the ends of handlers, before time passes."""
