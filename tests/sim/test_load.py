@@ -446,6 +446,27 @@ def test_an_event_that_is_left_out_shifts_no_others_cost():
     assert found == {order: times[order] for order in range(10) if order != 2}
 
 
+def job_times(tape=None):
+    with Simulation(1, tape=tape) as sim:
+        queue = sim.start(af.App("shop").add(plain).queue("jobs", workers=1)).queue("jobs")
+        sim.cost(plain, exponential(2.0))
+        jobs = {}
+
+        def enqueue(n):
+            jobs[n] = queue.enqueue(plain, n)
+
+        sim.clients(Clients(rate=0.01, shape="steady", count=8), enqueue)
+        sim.run(until=1000)
+        return {n: job.result() - 100 * (n + 1) for n, job in jobs.items()}, sim.chooser.tape()
+
+
+def test_a_job_that_is_left_out_shifts_no_others_cost():
+    times, tape = job_times()
+    some, _ = job_times(dataclasses.replace(tape, left_out=frozenset({"event 3"})))
+    assert some == pytest.approx({n: time for n, time in times.items() if n != 2}, abs=1e-6)
+    assert len({round(time, 3) for time in times.values()}) == 8
+
+
 @pytest.mark.parametrize(
     ("cost", "least", "most"),
     [

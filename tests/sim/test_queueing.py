@@ -178,11 +178,17 @@ def test_the_wait_for_the_workers_of_a_queue_is_that_of_theory(load, servers, ma
     with Simulation(seed=9, step_limit=10**9) as sim:
         queue = sim.start(af.App("bank").add(serve).queue("station", workers=servers)).queue("station")
         sim.cost(serve, in_turn(services))
+        sim.record()
 
         def come(number):
             arrivals[number] = sim.world.clock.now
             queue.enqueue(serve, number)
 
         sim.clients(Clients(rate=RATE, count=many), come)
-        sim.run(until=many)
-    assert_theory(arrivals, services, dict(ENDS), servers)
+        report = sim.run(until=many)
+    waits = assert_theory(arrivals, services, dict(ENDS), servers)
+    figures = report.figures.handlers["task tests.queueing.serve"]
+    assert figures.wait.total == pytest.approx(sum(waits), abs=1e-6 * many)
+    queue = report.figures.actors["/bank/queue-station"]
+    assert queue.queue.integral == pytest.approx(sum(waits), abs=1e-6 * many)  # Little's law
+    assert queue.utilisation == pytest.approx(sum(services) / servers / report.time, rel=1e-3)

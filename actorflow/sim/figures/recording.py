@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.refs.cell import BUSY
 from actorflow.sim.figures.histogram import Histogram
+from actorflow.sim.figures.job_rows import JobRow, QueueRow
 from actorflow.sim.figures.tables import ActorFigures, BusySpan, HandlerFigures
 from actorflow.sim.figures.time_series import TimeSeries
 from actorflow.sim.world.host import OWN_CODE
@@ -58,14 +59,16 @@ class OpenSpan:
         name: of its handler; "": it is not known yet.
         begin: virtual seconds.
         arrival: virtual seconds; None: not known.
+        job: the job that it is, if it is one.
     """
 
-    __slots__ = ("arrival", "begin", "name")
+    __slots__ = ("arrival", "begin", "job", "name")
 
     def __init__(self, name: str, begin: float, arrival: float | None) -> None:
         self.name = name
         self.begin = begin
         self.arrival = arrival
+        self.job: JobRow | None = None
 
 
 class RunRecording:
@@ -89,6 +92,7 @@ class RunRecording:
         self._arrivals: dict[int, tuple[Item, float]] = {}  # of messages that wait, by their id
         self._open: dict[ActorRef[Any], OpenSpan] = {}
         self._handlers: dict[str, HandlerFigures] = {}
+        self._queues: dict[str, QueueRow] = {}
         self._is_own: dict[type[Any], bool] = {}
 
     def reset(self) -> None:
@@ -96,6 +100,8 @@ class RunRecording:
         now = self.begin = self._clock.now
         for row in self.rows.values():
             row.reset(now)
+        for queue in self._queues.values():
+            queue.reset()
         for span in self._open.values():
             span.begin = now
         self.spans.clear()
@@ -131,15 +137,18 @@ class RunRecording:
             row.queue.set(now, waiting)
         self._open[ref] = OpenSpan(name, now, arrival)
 
-    def name(self, ref: ActorRef[Any], name: str) -> None:
-        """Note the handler of the message at hand; if that has one already, the next one begins."""
-        span = self._open.get(ref)
-        if span is not None and not span.name:
-            span.name = name
-            return
-        now = self._clock.now
-        self.close(ref, now)
-        self._open[ref] = OpenSpan(name, now, None)
+    def name(self, ref: ActorRef[Any], name: str, job: JobRow | None = None) -> None:
+        """Note the handler of the message at hand, which begins now; if that has one already, the next one begins."""
+        span, now = self._open.get(ref), self._clock.now
+        if span is None or span.name:
+            self.close(ref, now)
+            span = self._open[ref] = OpenSpan(name, now, None)
+        span.name, span.begin = name, now
+        if job is not None:
+            span.job, span.arrival = job, job.arrival
+            row = self._queues.setdefault(job.path, QueueRow())
+            row.workers[node_of(ref)] = job.workers
+            row.waits.append((job.arrival, now))
 
     def look(self) -> None:
         """Note the ends of handlers, before time passes."""
@@ -152,7 +161,11 @@ class RunRecording:
         span = self._open.pop(ref, None)
         if span is None or not span.name:
             return
-        row = self.row(ref)
+        if span.job is not None:
+            queue = self._queues[span.job.path]
+            queue.busy += now - span.begin
+            queue.ends.append(now)
+        row = None if self.is_own(ref) else self.row(ref)
         if row is not None:
             row.busy += now - span.begin
             row.handled += 1
@@ -215,7 +228,8 @@ class RunRecording:
             label = f"{row.path} (node {number})" if (number := node_of(ref)) else row.path
             queue, throughput = deepcopy(row.queue), deepcopy(row.throughput)  # the run may go on
             figures[label] = ActorFigures(label, row.handled, busy, part, queue, throughput)
-        return figures
+        jobs = {path: row.figures(path, self.begin, now) for path, row in self._queues.items()}
+        return figures | jobs
 
 
 def node_of(ref: ActorRef[Any]) -> int:

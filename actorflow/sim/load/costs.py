@@ -38,11 +38,16 @@ class DeclaredCost:
         self._source = f"cost {name}"
         self._draw = random.Random(0)
 
-    def seconds(self, chooser: Chooser, cause: int | None) -> float:
+    def seconds(self, chooser: Chooser, cause: int | None, words: Callable[[], str]) -> float:
         """Return the virtual seconds of one message.
 
         Each draw has random numbers of its own, whose seed is a choice of the run: an event that is left out of it
         shifts no other's.
+
+        Args:
+            chooser: makes the choices of the run.
+            cause: the client event that the message comes of, if that is known.
+            words: tells the message from others, if it is not.
 
         Raises:
             DefinitionError: the distribution gives no seconds.
@@ -51,7 +56,8 @@ class DeclaredCost:
         cost = self._cost
         if not callable(cost):
             return cost
-        self._draw.seed(chooser.choose(self._source, DRAWS, cause))
+        source = f"{self._source}{words()}" if cause is None else self._source
+        self._draw.seed(chooser.choose(source, DRAWS, cause))
         try:
             seconds = cost(self._draw)
         except BaseException as error:  # a SystemExit, too: it is the run's, and no thread's

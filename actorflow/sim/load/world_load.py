@@ -11,15 +11,19 @@ from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedMail
 from actorflow.core.refs.cell import BUSY, READY
 from actorflow.errors import DefinitionError
+from actorflow.sim.figures.job_rows import JobRow
 from actorflow.sim.figures.recording import RunRecording
 from actorflow.sim.figures.tables import Figures, HostFigures
 from actorflow.sim.load.costs import Costs, short_name
 from actorflow.sim.load.handler_names import handler_name
-from actorflow.sim.stubs import wait, wait_async
+from actorflow.sim.stubs import arguments, wait, wait_async
 from actorflow.sim.world.cores import Cores
 from actorflow.sim.world.serving import NotedQueue, Serving
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
     from actorflow.events.handlers import HandlerRule
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Attempt
 
 
+WORDS: Final = 60  # characters that tell a message from others
 PASSAGES: Final = 256  # messages between hosts that are kept for the diagram
 
 
@@ -83,22 +88,23 @@ class WorldLoad:
         serving.ask()
         return True
 
-    def seconds(self, cost: DeclaredCost, item: Item | None) -> float:
+    def begin_serving(self, serving: Serving) -> float:
+        """Note that a message is handled from now on, and return its cost: virtual seconds."""
+        item = serving.item
+        if self.recording is not None:
+            self.recording.handle(item[0], serving.mail, serving.name)
+        entry = self.world.causes.get(id(item))
+        return self._drawn(serving.cost, None if entry is None else entry[1], lambda: told_by(item[1]))
+
+    def _drawn(self, cost: DeclaredCost, cause: int | None, words: Callable[[], str]) -> float:
         """Return the cost of a message; an error of its distribution ends the run."""
         world = self.world
-        entry = world.causes.get(id(item))
         try:
-            return cost.seconds(world.chooser, world.cause if entry is None else entry[1])
+            return cost.seconds(world.chooser, cause, words)
         except DefinitionError as error:
             if world.failure is None:
                 world.failure = error
             return 0.0
-
-    def begin_serving(self, serving: Serving) -> float:
-        """Note that a message is handled from now on, and return its cost: virtual seconds."""
-        if self.recording is not None:
-            self.recording.handle(serving.item[0], serving.mail, serving.name)
-        return self.seconds(serving.cost, serving.item)
 
     # --- for durable actors and tasks: their handlers wait themselves ------------------------------------------------
 
@@ -107,41 +113,51 @@ class WorldLoad:
         name = rule.name if rule is not None else handler_name(ref, message)
         if name is None:
             return
+
+        def begun() -> None:
+            if self.recording is not None:
+                self.recording.name(ref, f"{short_name(ref.actor_class)}.{name}")
+
         cost = self.costs.of(ref.actor_class, name)
-        if cost is not None:
-            self._wait(cost, [self.cores_of(ref)])
-        if self.recording is not None:
-            self.recording.name(ref, f"{short_name(ref.actor_class)}.{name}")
+        if cost is None:
+            begun()
+        else:
+            self._wait(cost, [self.cores_of(ref)], begun, lambda: told_by(message))
 
     def begin_task(self, attempt: Attempt[Any]) -> None:
         """Have the cost of a task pass; one of the pool takes a worker of it, too."""
         cost = self.costs.of_task(attempt.task)
-        execution = CURRENT.get()
-        ref = None if execution is None else execution.receiver
-        if self.recording is not None and ref is not None:
-            self.recording.name(ref, f"task {attempt.task.name}")
-        if cost is not None:
-            self._wait(cost, self._cores_of_task(attempt, ref))
+        ref = running_here()
+        if cost is None:
+            self._note_task(attempt, ref)
+        else:
+            cores = self._cores_of_task(attempt, ref)
+            self._wait(cost, cores, lambda: self._note_task(attempt, ref), lambda: attempt_words(attempt))
 
     async def begin_async_task(self, attempt: Attempt[Any]) -> None:
         """Have the cost of an `async def` task pass."""
         cost = self.costs.of_task(attempt.task)
-        execution = CURRENT.get()
-        ref = None if execution is None else execution.receiver
-        if self.recording is not None and ref is not None:
-            self.recording.name(ref, f"task {attempt.task.name}")
+        ref = running_here()
         if cost is None:
+            self._note_task(attempt, ref)
             return
         cores = self._cores_of_task(attempt, ref)[-1]
         free: Future[None] = Future()
         use = cores.ask(lambda: free._settle(None, None))
         try:
             await free
-            await wait_async(self.seconds(cost, None))
+            self._note_task(attempt, ref)
+            await wait_async(self._drawn(cost, self.world.cause, lambda: attempt_words(attempt)))
         finally:
             cores.leave(use)
 
-    def _wait(self, cost: DeclaredCost, several: list[Cores]) -> None:
+    def _note_task(self, attempt: Attempt[Any], ref: ActorRef[Any] | None) -> None:
+        if self.recording is not None and ref is not None:
+            self.recording.name(ref, f"task {attempt.task.name}", JobRow.of(attempt, self.world.clock))
+
+    def _wait(
+        self, cost: DeclaredCost, several: list[Cores], begun: Callable[[], object], words: Callable[[], str]
+    ) -> None:
         """Wait for a core of each of some, then for the cost to pass; outside of a handler no time passes."""
         execution = CURRENT.get()
         if execution is None or execution.is_between:
@@ -153,7 +169,8 @@ class WorldLoad:
                 uses.append((cores, cores.ask(lambda free=free: free._settle(None, None))))  # type: ignore[misc]
                 if not free._done:
                     execution.block(free, None)
-            wait(self.world, self.seconds(cost, None))
+            begun()
+            wait(self.world, self._drawn(cost, self.world.cause, words))
         finally:
             for cores, use in uses:
                 cores.leave(use)
@@ -221,7 +238,7 @@ class WorldLoad:
             world.timers.add(after, self._warm)
 
     def _note_mailboxes(self, recording: RunRecording) -> None:
-        """Have the mailboxes that there are note what comes, and all others from now on."""
+        """Have the mailboxes that there are note each message that comes, and all others from now on."""
         schedulers = {ref._scheduler for ref in self._refs()}
         for scheduler in [self.world, *schedulers]:
             scheduler._free_queues.clear()
@@ -262,3 +279,20 @@ class WorldLoad:
             recording.left_out,
             diagram,
         )
+
+
+def running_here() -> ActorRef[Any] | None:
+    """Return the actor whose handler runs here."""
+    execution = CURRENT.get()
+    return None if execution is None else execution.receiver
+
+
+def told_by(message: Any) -> str:
+    """Return the words that tell a message from others, of which no client event is known."""
+    return f" of {text_of(getattr(message, 'event', message), WORDS)}"
+
+
+def attempt_words(attempt: Attempt[Any]) -> str:
+    """Return the words that tell a job, or a step, from others: the number of a job depends on those before it."""
+    key: str = attempt.owner.key
+    return f"({arguments(*attempt.owner.arguments())})" if key.startswith("job-") else f" for {key}"
