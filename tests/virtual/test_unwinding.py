@@ -256,7 +256,7 @@ def test_a_strike_that_comes_as_the_handler_has_returned_is_no_failure_of_the_sc
         def on_receive(self, message):
             worker = CURRENT.get()
             worker.scheduler.strike_lock.acquire()
-            worker.is_struck, worker.strikes = True, 1
+            worker.is_marked, worker.is_struck, worker.strikes = True, True, 1
             threading.Thread(target=strike, args=(worker,), daemon=True).start()
             return message
 

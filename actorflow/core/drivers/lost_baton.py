@@ -55,7 +55,7 @@ def has_ended(scheduler: VirtualBaton, worker: VirtualThread, patience: float) -
     while thread.is_alive() and SystemClock.monotonic() < end:
         with scheduler.strike_lock:
             if worker.is_busy:
-                worker.is_struck = True
+                worker.is_marked = worker.is_struck = True
                 worker.strikes += strike(worker.ident)
         thread.join(STRIKE_PAUSE)
     let_off(scheduler, worker)

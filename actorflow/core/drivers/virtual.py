@@ -71,6 +71,7 @@ class VirtualScheduler(VirtualWaits):
         # Of a simulation: the events that messages in the run queue come of, by the item's id, and that of this step.
         self.causes: dict[int, tuple[Any, int | None]] | None = None
         self.cause: int | None = None
+        self._collected = 0  # at which step
         collector.hold_off(id(self))
         if turn_seconds is not None:
             watchdog.watch(self, turn_seconds)
@@ -106,35 +107,27 @@ class VirtualScheduler(VirtualWaits):
         set_current(None)
         worker.ident = threading.get_ident()
         while not self.closed:
-            for _ in range(len(inbox)):  # as `sort_all` does, for the few messages of one step
-                if not inbox:  # some work among it has sorted the rest
-                    break
+            came = len(inbox)
+            while came and inbox:  # as `sort_all` does, for the few messages of one step; work may sort the rest
+                came -= 1
                 item: Any = inbox.popleft()
                 ref: Any = item[0]
                 kind: Any = type(item[1])  # compared, not looked up: its class may have no hash
                 if kind is AsyncHandler or kind is Done:
                     self.sort(item)
-                elif ref._state == READY and ref._queue is not None:
-                    ref._queue.append(item)
                 elif ref._state == IDLE:
                     ref._state = READY
-                    ref._queue = free.pop() if free else self.new_queue()
-                    ref._queue.append(item)
+                    ref._queue = queue = free.pop() if free else self.new_queue()
+                    queue.append(item)
                     ready.append(ref)
+                elif ref._state == READY and ref._queue is not None:
+                    ref._queue.append(item)
                 else:
                     self.sort(item)
             ref = item = None
-            if (
-                not ready
-                or self.after_step is not None
-                or self.lost_baton
-                or self.failure is not None
-                or self.steps >= self.last_step
-            ) and not self._is_due(worker):
+            if (not ready or self.steps >= self.next_look) and not self._is_due(worker):
                 continue
             self.steps += 1
-            if not self.steps % collector.STEPS:
-                collector.collect(self.steps)
             ref = self.pick()
             if self.detours or ref.__class__ in ENTRIES or ref._traits.pinned:
                 lock = self.start(worker, ref)
@@ -142,12 +135,13 @@ class VirtualScheduler(VirtualWaits):
                 if lock is not None:
                     self.pass_to(worker, lock)  # here, where this thread holds no request: see `report_unread`
                 continue
-            if ref._state != READY or not ref._queue:
+            queue = ref._queue
+            if ref._state != READY or not queue:
                 continue
             owner = ref._scheduler
             if owner.is_killed:
                 continue
-            item = ref._queue.popleft()
+            item = queue.popleft()
             ref._state = BUSY
             causes = self.causes
             if causes is not None:
@@ -175,7 +169,7 @@ class VirtualScheduler(VirtualWaits):
                         if future is not None:
                             future._settle(result, None)
                 worker.is_busy = False
-                if worker.is_struck or worker.strikes or worker.entries or worker.refused:
+                if worker.is_marked:
                     worker.end()
             except Abandoned:  # it was struck in the last lines, which are the runtime's own; no other strike follows
                 outcome = None
@@ -198,10 +192,16 @@ class VirtualScheduler(VirtualWaits):
 
     def _is_due(self, worker: VirtualThread) -> bool:
         """Look after the driver, and let time pass; False if there is no step to take now."""
+        every = collector.STEPS
+        self.next_look = min(self.last_step, self.steps + every - self.steps % every)  # first: others set it to 0
         if self.lost_baton:
+            self.next_look = 0
             self.rest(worker)
             return False
+        if not self.steps % every:
+            self.tidy()
         if self.after_step is not None or self.failure is not None or self.steps >= self.last_step:
+            self.next_look = 0
             self.check_run()
             if self.failure is not None and self.tell_driver(worker):
                 return False
@@ -210,6 +210,12 @@ class VirtualScheduler(VirtualWaits):
         if not self.inbox and not self.end_sleep() and not self.advance():
             self.give_back(worker)
         return False
+
+    def tidy(self) -> None:
+        """Collect garbage."""
+        if self.steps != self._collected:
+            self._collected = self.steps
+            collector.collect(self.steps)
 
     def pick(self) -> Any:
         """Choose the next actor to run."""

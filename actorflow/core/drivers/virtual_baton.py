@@ -50,10 +50,31 @@ class VirtualBaton(Scheduler):
         self.running: VirtualThread | None = None  # whose handler has the turn, or had it last
         self._rouse = rouser(self.carriers)
         self.driver: Parked | None = None
-        self.failure: BaseException | None = None  # for the driver: why the run ends
-        self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
+        self.next_look: float = 0  # at which step, before it is taken, `_is_due` looks at all that is rare
+        self._failure: BaseException | None = None
+        self._lost_baton = False
         self.driver_thread = threading.get_ident()
         self.strike_lock = _thread.allocate_lock()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """For the driver: why the run ends."""
+        return self._failure
+
+    @failure.setter
+    def failure(self, failure: BaseException | None) -> None:
+        self._failure = failure
+        self.next_look = 0
+
+    @property
+    def lost_baton(self) -> bool:
+        """Whether a wait was interrupted, and the handler that has the baton did not return."""
+        return self._lost_baton
+
+    @lost_baton.setter
+    def lost_baton(self, is_lost: bool) -> None:
+        self._lost_baton = is_lost
+        self.next_look = 0
 
     def allocate_lock(self) -> Any:
         """Return a plain lock."""

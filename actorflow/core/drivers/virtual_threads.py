@@ -40,28 +40,30 @@ class VirtualThread(SchedulerThread):
         ident: of the thread, once a handler has begun there.
         is_busy: its handler has the turn.
         is_struck: the watchdog ends its handler.
+        is_marked: one of these is not as it was before the handler.
         strikes: how often it has raised Abandoned there.
         thread: it; None until it is made.
     """
 
-    __slots__ = ("entries", "ident", "is_busy", "is_struck", "parked", "refused", "strikes", "thread")
+    __slots__ = ("entries", "ident", "is_busy", "is_marked", "is_struck", "parked", "refused", "strikes", "thread")
 
     def __init__(self, scheduler: VirtualBaton) -> None:
         super().__init__(scheduler)
         self.parked: Parked | None = None
         self.refused = self.entries = self.ident = self.strikes = 0
-        self.is_busy = self.is_struck = False
+        self.is_busy = self.is_struck = self.is_marked = False
         self.thread: threading.Thread | None = None
 
     def end(self) -> None:
         """Take the turn back from a handler that has returned, or raised, though it was refused waits, or struck."""
         self.is_busy = False
         self.refused = 0
+        self.is_marked = False
         self.frames_over()
 
     def end_struck(self) -> None:
         """Take the turn back from a handler that was struck in the last lines, which are the runtime's own."""
-        self.is_busy = False
+        self.is_busy = self.is_marked = False
         self.frames_over()
         logger.debug("a handler was ended as it returned")
 
@@ -81,6 +83,7 @@ class VirtualThread(SchedulerThread):
     def is_over(self) -> bool:
         """Whether the handler has had its chance to clean up: it may wait no more, and its actor is to stop."""
         self.refused += 1
+        self.is_marked = True
         return self.refused > MOST_REFUSED
 
     def frames_over(self) -> None:
@@ -107,6 +110,7 @@ class VirtualThread(SchedulerThread):
             Abandoned: it goes on all the same; it ends at its next line.
         """
         self.entries += 1
+        self.is_marked = True
         if self.is_struck or self.entries > FIRST_ENTRIES or self.refused > MOST_REFUSED:
             arm()
             raise Abandoned

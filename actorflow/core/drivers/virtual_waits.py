@@ -36,7 +36,17 @@ class VirtualWaits(VirtualBaton):
         self.steps = 0
         self.step_limit = math.inf if step_limit is None else step_limit
         self.last_step = math.inf  # of the present wait
-        self.after_step: Callable[[], object] | None = None
+        self._after_step: Callable[[], object] | None = None
+
+    @property
+    def after_step(self) -> Callable[[], object] | None:
+        """The function to call after each step."""
+        return self._after_step
+
+    @after_step.setter
+    def after_step(self, check: Callable[[], object] | None) -> None:
+        self._after_step = check
+        self.next_look = 0
 
     @property
     def world(self) -> VirtualWaits:
@@ -163,6 +173,7 @@ class VirtualWaits(VirtualBaton):
     def run_until(self, parked: Parked, timeout: float | None) -> None:
         """Let the system run until a wait of the driver is over; raise the error that ended the run."""
         self.last_step = self.steps + self.step_limit
+        self.next_look = 0
         self.park_driver(parked, timeout)
         failure, self.failure = self.failure, None
         if failure is not None:

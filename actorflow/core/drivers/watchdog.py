@@ -76,7 +76,7 @@ class Watch:
         logger.error("In virtual time %s\nAll handlers:\n%s", error, "\n".join(stacks(scheduler)))
         scheduler.failure = error
         limit = sys.getrecursionlimit()
-        worker.is_struck = True
+        worker.is_marked = worker.is_struck = True
         end = SystemClock.monotonic() + STRIKE_SECONDS
         while self.is_on(worker) and SystemClock.monotonic() < end:
             threading.Event().wait(STRIKE_PAUSE)  # at first for a handler that enters the runtime, which knows

@@ -72,8 +72,6 @@ class SimBase(CopyingBase):
 
     __slots__ = ()
 
-    _is_open = True  # a send puts its message into the mailbox, whatever is in there
-
     _virtual_host: SimHost  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, *args: Any) -> None:
@@ -119,13 +117,13 @@ class SimBase(CopyingBase):
 
     def tell(self, message: Any) -> None:
         """Send a message; a copy, by the network, if it goes to another host."""
-        execution = CURRENT_GET()
-        sender: Any = None if execution is None else execution.item[0]
+        sender: Any = None
         try:
-            if sender._virtual_host is not self._virtual_host or self._state >= ENDING or not self._is_open:
-                self._send(message, None)
-                return
+            sender = CURRENT_GET().item[0]  # type: ignore[union-attr]
+            is_here = sender._virtual_host is self._virtual_host
         except AttributeError:  # it is no actor, or a durable one
+            is_here = False
+        if not is_here or self._state >= ENDING:
             self._send(message, None)
             return
         world: Any = self._scheduler._world  # type: ignore[attr-defined]
@@ -133,9 +131,7 @@ class SimBase(CopyingBase):
         cause = world.cause
         if cause is not None:
             world.causes[id(item)] = (item, cause)
-        world.inbox.append(item)
-        if self._scheduler.idle:
-            self._scheduler.wake()
+        world.inbox.append(item)  # whose system is open, as a handler of the same process runs
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
@@ -230,7 +226,9 @@ class BoundedSimRef(SimBase, BoundedRef):
 
     __slots__ = ("_virtual_host",)
 
-    _is_open = False
+    def tell(self, message: Any) -> None:
+        """Send a message."""
+        self._send(message, None)
 
     def _post(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
         if self._source(sender) is not None:

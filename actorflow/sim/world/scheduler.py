@@ -17,12 +17,13 @@ from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
-from actorflow.sim.choices.schedules import Priorities, Random, schedule_of
+from actorflow.sim.choices.schedules import PICK, Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.host import HostLoops
 from actorflow.sim.world.network import Network
 from actorflow.sim.world.refs import SIM_KINDS
 from actorflow.sim.world.serving import NotedQueue, Serving
+from actorflow.sim.world.trail import Trail
 
 if TYPE_CHECKING:
     import random
@@ -50,7 +51,6 @@ class SimWorld(World):
         store: of all nodes.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
-        digest: of all steps so far: two runs that took the same steps have the same.
         held: locks that handlers hold, and whose actors.
         is_calm: the last fault has healed, and all that is waited for is to come.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
@@ -67,7 +67,8 @@ class SimWorld(World):
         self.client_events = 0
         self.entered: list[str] | None = None
         self.is_called = False  # a client event is under way: what it sends is part of it
-        self.digest = 0
+        self._trail = Trail(chooser.taken[PICK])
+        self._note_step = self._trail.steps.append
         self.frozen: dict[Any, Any] = {}
         self.frozen_loops: list[VirtualLoop] = []
         self.held: dict[Any, ActorRef[Any]] = {}
@@ -120,27 +121,34 @@ class SimWorld(World):
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
+    @property
+    def digest(self) -> int:
+        """The digest of all steps so far: two runs that took the same ones have the same."""
+        return self._trail.digest()
+
+    def tidy(self) -> None:
+        """Collect garbage, and make the trail of the steps short."""
+        super().tidy()
+        self._trail.fold()
+
     def pick(self) -> Any:
-        """Choose the next entry to run, and note it in the digest."""
+        """Choose the next entry to run, and note it in the trail of the steps."""
         ready = self.ready
-        count, index = len(ready), 0
-        if count > 1:
+        count = len(ready)
+        if count == 1:
+            entry = ready.popleft()
+        else:
             if self._drawn is not None:  # as the schedule does, without its call
                 index = int(self._draw() * count)
                 self._drawn.append(index)
             else:
                 index = self._schedule(ready)
-        if index:
-            ready.rotate(-index)
-            entry = ready.popleft()
-            ready.rotate(index)
-        else:
-            entry = ready.popleft()
+            entry = ready[index]
+            del ready[index]
         if entry.__class__ in ENTRIES or not entry.uid:
-            number = name_of(entry, self._first_uid)
+            self._note_step(name_of(entry, self._first_uid))
         else:
-            number = entry.uid - self._first_uid
-        self.digest = hash((self.digest, index, number))
+            self._note_step(entry.uid - self._first_uid)
         return entry
 
     def new_queue(self) -> deque[Item]:
@@ -157,10 +165,10 @@ class SimWorld(World):
         return super().end_sleep()
 
     def advance(self) -> bool:
-        """Jump to the next timer, if there is one, and note the time in the digest."""
+        """Jump to the next timer, if there is one, and note the time in the trail of the steps."""
         has_advanced = super().advance()
         if has_advanced:
-            self.digest = hash((self.digest, self.clock.now))
+            self._note_step(hash(self.clock.now))
         return has_advanced
 
     def start(self, worker: VirtualThread, entry: Any) -> Any:
