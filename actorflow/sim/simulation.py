@@ -194,8 +194,10 @@ class Simulation(Stubs, Workload):
         Args:
             rate: faults a virtual second, on average.
             until: when the last one may begin.
-            kinds: of "crash", "pause", "partition", "slow" and "drop"; None: all but "drop", which breaks the
-                guarantee that messages have.
+            kinds: methods of `at`, by their names. None: "crash", "pause", "partition", "slow" and "clock_skew", and if
+                the app stores something "busy" and "slow_commits". Only if they are named: "drop", which breaks the
+                guarantee that messages have, and "disk_full", "commit_unknown" and "lost_commits", by which calls of
+                clients fail.
             targets: on which they act; None: the hosts of the actors directly under the system; of several nodes,
                 these.
 

@@ -1,5 +1,7 @@
 """Promises: faults that a seed draws, of kinds that it draws, too."""
 
+from dataclasses import dataclass
+
 import pytest
 
 import actorflow as af
@@ -28,8 +30,62 @@ def test_a_seed_draws_the_same_faults_and_another_draws_others():
 
 def test_each_seed_has_kinds_of_its_own_and_all_come():
     kinds = [frozenset(kind for kind, *_ in drawn(seed)) for seed in range(40)]
-    assert frozenset().union(*kinds) == {"crash", "pause", "partition", "slow"}
+    assert frozenset().union(*kinds) == {"crash", "pause", "partition", "slow", "clock skew"}
     assert len(set(kinds)) > 5
+
+
+class Till(af.Actor, durable=True):
+    """Has a state that is stored."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = Takings()
+
+    def pay_in(self, amount):
+        self.state.total += amount
+
+
+@dataclass
+class Takings:
+    total: int = 0
+
+
+def faults_of_the_store(seed, kinds=None):
+    """Return the faults that a seed draws for an app that stores something; its clients try until they succeed."""
+    with Simulation(seed) as sim:
+        app = af.App("till", system=af.Settings(intensity=1000)).add(
+            af.child(Till).options(name="till", backoff=af.Backoff(1))
+        )
+        market = sim.start(app)
+        till = market.durable("till", Till)
+
+        def pay(left):
+            try:
+                till.cast(Till.pay_in, 1)
+            except (af.ActorflowError, AttributeError):  # the store fails, or the node is down
+                if left:
+                    sim.at(sim.world.clock.now + 5).call(lambda: pay(left - 1))
+
+        for second in range(1, 10):
+            sim.at(second).call(lambda: pay(20))
+        sim.chaos(rate=1.0, until=20, kinds=kinds)
+        sim.run(until=60)
+        return {fault.text for fault in sim.faults}
+
+
+def test_an_app_that_stores_something_has_faults_of_its_store_too():
+    texts = set().union(*map(faults_of_the_store, range(20)))
+    assert "store busy" in texts
+    assert any(text.startswith("commits take") for text in texts)
+    assert not {text for text in texts if "full" in text or "unknown" in text or "cut" in text}
+
+
+def test_faults_by_which_clients_fail_are_drawn_if_they_are_named():
+    texts = set().union(
+        *(faults_of_the_store(seed, ["disk_full", "commit_unknown", "lost_commits"]) for seed in range(9))
+    )
+    assert {"disk full", "power cut"} < texts
+    assert any("of commits unknown" in text for text in texts)
 
 
 def test_the_rate_is_that_of_all_faults_and_none_begins_after_the_end():

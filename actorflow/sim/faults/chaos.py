@@ -23,13 +23,29 @@ if TYPE_CHECKING:
     from actorflow.sim.faults.targets import Target
     from actorflow.sim.simulation import Simulation
 
-Kind: TypeAlias = Literal["crash", "pause", "partition", "slow", "drop"]
-KINDS: Final[tuple[Kind, ...]] = ("crash", "pause", "partition", "slow")  # those that break no guarantee
+Kind: TypeAlias = Literal[
+    "crash",
+    "pause",
+    "partition",
+    "slow",
+    "drop",
+    "clock_skew",
+    "busy",
+    "slow_commits",
+    "disk_full",
+    "commit_unknown",
+    "lost_commits",
+]
+KINDS: Final[tuple[Kind, ...]] = ("crash", "pause", "partition", "slow", "clock_skew")  # those that break no guarantee
+OF_STORE: Final[tuple[Kind, ...]] = ("busy", "slow_commits")  # those that clients wait for, and get no error of
 BETWEEN: Final = frozenset[Kind]({"partition", "drop"})  # those that take two hosts
 SHORTEST: Final = 0.1  # virtual seconds of a fault
 LONGEST: Final = 10.0
 SLOWER: Final = (3.0, 10.0, 30.0)
 LOST: Final = (0.1, 0.5, 1.0)
+SKEWS: Final = (-3600.0, -5.0, -0.1, 0.1, 5.0, 3600.0)  # seconds
+COMMITS: Final = (0.05, 0.3, 2.0)  # seconds that one takes
+UNKNOWN: Final = (0.02, 0.1, 0.5)
 MOST: Final = 10_000  # faults of a run
 Draw: TypeAlias = "Callable[[At, random.Random, Sequence[Target], float], object]"
 
@@ -46,7 +62,8 @@ def add_chaos(
     ends = all_targets(sim) if targets is None else list(targets)
     if not ends:
         raise DefinitionError("chaos: start an app first, or give targets")
-    fit = [kind for kind in known_kinds(KINDS if kinds is None else kinds) if len(ends) > 1 or kind not in BETWEEN]
+    asked = usual_kinds(sim) if kinds is None else known_kinds(kinds)
+    fit: list[Kind] = [kind for kind in asked if len(ends) > 1 or kind not in BETWEEN]
     if not fit:
         raise DefinitionError(f"chaos(kinds={text_of(kinds)}): they act between two hosts, and there is one")
     on = drawn_kinds(fit, draw)
@@ -64,13 +81,18 @@ def add_chaos(
     raise DefinitionError(f"chaos(rate={rate:g}, until={until:g}): that makes more than {MOST} faults")
 
 
+def usual_kinds(sim: Simulation) -> list[Kind]:
+    """Return the kinds to draw from if none are named: those of the store, too, if something is stored."""
+    return [*KINDS, *(OF_STORE if sim.store is not None and sim.store.is_used else ())]
+
+
 def drawn_kinds(kinds: Sequence[Kind], draw: random.Random) -> Sequence[Kind]:
     """Return the kinds that are on for a seed: about half of them, and one at least."""
     on: list[Kind] = [kind for kind in kinds if draw.random() < 0.5]
     return on or [draw.choice(kinds)]
 
 
-def known_kinds(kinds: Any) -> list[Any]:
+def known_kinds(kinds: Any) -> list[Kind]:
     """Return kinds that exist.
 
     Raises:
@@ -115,4 +137,10 @@ DRAWS: Final[dict[Kind, Draw]] = {
     "partition": draw_partition,
     "slow": lambda at, draw, ends, seconds: at.slow(draw.choice(ends), draw.choice(SLOWER), heal=seconds),
     "drop": draw_drop,
+    "clock_skew": lambda at, draw, ends, seconds: at.clock_skew(draw.choice(ends), draw.choice(SKEWS), heal=seconds),
+    "busy": lambda at, draw, ends, seconds: at.busy(heal=seconds),  # noqa: ARG005 - of the one store
+    "slow_commits": lambda at, draw, ends, seconds: at.slow_commits(draw.choice(COMMITS), heal=seconds),  # noqa: ARG005
+    "disk_full": lambda at, draw, ends, seconds: at.disk_full(heal=seconds),  # noqa: ARG005
+    "commit_unknown": lambda at, draw, ends, seconds: at.commit_unknown(draw.choice(UNKNOWN), heal=seconds),  # noqa: ARG005
+    "lost_commits": lambda at, draw, ends, seconds: at.lost_commits(down=seconds),  # noqa: ARG005
 }

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Protocol
 
 from actorflow.core.atomic import exclusively, forkable_lock
-from actorflow.sim.patches import chance, clocks, locks, outside
+from actorflow.sim.patches import chance, clocks, locks, log_records, outside
 
 _lock = forkable_lock()
 _open = [0]
@@ -27,7 +27,7 @@ class Patch(Protocol):
 @cache
 def all_patches() -> tuple[Patch, ...]:
     """Return all patches, made at first use."""
-    return (*clocks.patches(), *chance.patches(), *locks.patches(), *outside.patches())
+    return (*clocks.patches(), *chance.patches(), *locks.patches(), *outside.patches(), *log_records.patches())
 
 
 def enter() -> None:

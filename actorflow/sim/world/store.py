@@ -114,6 +114,11 @@ class SimStore(SqliteStore):
     # --- faults ------------------------------------------------------------------------------------------------------
 
     @property
+    def is_used(self) -> bool:
+        """Whether something was written, apart from the tables."""
+        return self._writer.connection.total_changes > 0
+
+    @property
     def has_waits(self) -> bool:
         """Whether a write may take virtual time."""
         return bool(self.busy or self.slow)
