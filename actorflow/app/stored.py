@@ -110,7 +110,8 @@ class StoredSystem(System):
         from actorflow.store.system_store import SystemStore  # noqa: PLC0415 - most systems are alone
 
         clock, shared = self.scheduler.clock, opened_one(store)
-        side = SystemStore(shared, self.name, clock, self._soon, self._durability, is_owner=is_owner)
+        kind = shared.side_class or SystemStore
+        side = kind(shared, self.name, clock, self._soon, self._durability, is_owner=is_owner)
         register_heirs(side)
         return side
 

@@ -9,7 +9,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
@@ -54,12 +54,14 @@ class StoreBase(ABC, Generic[N]):
         is_alone: nobody else can be on the database: it is in memory.
         owner: the name of the system that has opened it for itself alone, until that ends.
         systems: the systems that share it.
+        side_class: of the sides that they have; None: SystemStore, which most programs do not import.
     """
 
     dialect: str
     version: int
     found: int
     is_alone = False
+    side_class: ClassVar[type[SystemStore] | None] = None
     clock: Clock = SystemClock()
     _commits: Commits
     _neighbours: Neighbours

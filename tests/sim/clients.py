@@ -36,7 +36,7 @@ class Clients:
             system = self.system()
             if system is not None:
                 self.tries[name] += 1
-                with contextlib.suppress(af.StoreError):
+                with contextlib.suppress(af.StoreError, af.ActorDeadError):  # it died meanwhile
                     act(system)
                     self.done.add(name)
                     return

@@ -80,6 +80,25 @@ def test_writes_wait_for_a_busy_store_and_fail_after_half_a_minute():
         assert numbers(sim) == [1]
 
 
+def test_a_call_that_waits_for_the_store_writes_nothing_once_its_node_has_died():
+    with Simulation() as sim:
+        sim.start(app_of())
+        notes = []
+
+        def start():
+            try:
+                sim.nodes[0].system.start(flow.options(id="f"), 3)
+            except af.ActorDeadError as error:
+                notes.append(str(error))
+
+        sim.at(1).busy(heal=10)
+        sim.at(2).call(start)
+        sim.at(3).crash(sim.nodes[0], down=1)
+        sim.run(until=60)
+        assert notes == ["the store memory: is closed for this system, which was killed"]
+        assert not sim.nodes[0].system.runs(flow).count()
+
+
 def test_slow_commits_take_virtual_time():
     with Simulation() as sim:
         sim.start(app_of())

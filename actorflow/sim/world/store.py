@@ -15,6 +15,7 @@ from actorflow.errors import AskTimeout, OutcomeUnknown, StoreError
 from actorflow.sim.world.network import touch
 from actorflow.store.sqlite.connection import BUSY_SECONDS, SqliteWriter, store_error
 from actorflow.store.sqlite.store import SqliteStore
+from actorflow.store.system_store import SystemStore
 
 if TYPE_CHECKING:
     from actorflow.sim.world.network import Active
@@ -61,6 +62,46 @@ class SimWriter(SqliteWriter):
             self.store.unsynced.clear()
 
 
+class SimSystemStore(SystemStore):
+    """The side of the store that a simulated system has: what a write waits for may outlast the system.
+
+    A client calls the system of a node while the store is busy. If the node dies then, nothing is written: the rows
+    would belong to a node that was buried, and nobody would look for them.
+    """
+
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
+        """Do a piece of work in a transaction."""
+        return SqliteStore.write(self._ready(), work, durability or self.durability, order)
+
+    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
+        """Do a piece of work; the future is set once it is committed."""
+        return SqliteStore.submit(self._ready(), work, durability or self.durability)
+
+    def submit_each(
+        self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
+    ) -> list[Future[T]]:
+        """Do pieces of work together in one commit."""
+        return SqliteStore.submit_each(self._ready(), works, durability or self.durability)
+
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
+        """Open a transaction that this thread ends."""
+        return SqliteStore.hold(self._ready(), durability or self.durability)
+
+    def _ready(self) -> SimStore:
+        """Return the store once it takes writes.
+
+        Raises:
+            ActorDeadError: the system is over, or has died in the wait.
+            StoreError: another program has had it for long.
+        """
+        store: Any = self._shared
+        self._check_open()
+        if store.has_waits:
+            store.wait()
+            self._check_open()
+        return store  # type: ignore[no-any-return]
+
+
 class SimStore(SqliteStore):
     """A store in memory.
 
@@ -74,6 +115,7 @@ class SimStore(SqliteStore):
     """
 
     writer_class = SimWriter
+    side_class = SimSystemStore
 
     def __init__(self, world: SimWorld) -> None:
         super().__init__("memory:", ":memory:", "power", "migrate")
@@ -91,24 +133,24 @@ class SimStore(SqliteStore):
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction."""
-        self._wait()
+        self.wait()
         return super().write(work, durability, order)
 
     def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed."""
-        self._wait()
+        self.wait()
         return super().submit(work, durability)
 
     def submit_each(
         self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
     ) -> list[Future[T]]:
         """Do pieces of work together in one commit."""
-        self._wait()
+        self.wait()
         return super().submit_each(works, durability)
 
     def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
-        self._wait()
+        self.wait()
         return super().hold(durability)
 
     # --- faults ------------------------------------------------------------------------------------------------------
@@ -123,7 +165,7 @@ class SimStore(SqliteStore):
         """Whether a write may take virtual time."""
         return bool(self.busy or self.slow)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         """Wait as long as the store is busy, and as long as a slow one takes: in a handler, as nobody else can.
 
         Raises:
