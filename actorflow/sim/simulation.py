@@ -383,6 +383,8 @@ class Simulation(Stubs, Workload):
             try:
                 node.start_again(life)
             except ActorflowError as error:
+                if life != node.life:  # it was killed as it started
+                    return
                 if not is_of_store(error):
                     raise
                 self.later(1.0, lambda: self.restart(node, life))

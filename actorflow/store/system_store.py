@@ -136,7 +136,11 @@ class SystemStore:
             self._check_open()  # here: the end of the system waits for the lock, and gives back a node that was made
             node = self._node
             if node is None:
-                node = self._node = self._shared.admit(self)
+                node = self._shared.admit(self)
+                if self._left:  # it was killed while the store was busy
+                    node.release()
+                    self._check_open()
+                self._node = node
                 if self.is_virtual:
                     self.members.joined = self.members.lease_time()
                     self.members.look_for_others(node.id)
@@ -205,9 +209,11 @@ class SystemStore:
             self._node.close()
 
     def abandon(self) -> None:
-        """End as by kill -9: the node's row and all that it owns stay, and its lock is free."""
-        with self._lock:
-            self._left = self._left or "was killed"
+        """End as by kill -9: the node's row and all that it owns stay, and its lock is free.
+
+        In virtual time, between two steps: nothing else runs, and the holder of the lock may wait for the store.
+        """
+        self._left = self._left or "was killed"
         self._end_hearing()
         if self._node is not None:
             self._node.release()

@@ -99,6 +99,21 @@ def test_a_call_that_waits_for_the_store_writes_nothing_once_its_node_has_died()
         assert not sim.nodes[0].system.runs(flow).count()
 
 
+@pytest.mark.parametrize("time", [3.5, 4.5])
+def test_a_node_may_be_killed_while_its_start_waits_for_the_store(time):
+    with Simulation() as sim:
+        sim.start(app_of())
+        sim.at(1).crash(sim.nodes[0], down=2)
+        sim.at(2).busy(heal=2)
+        sim.at(4).slow_commits(0.4, heal=6)
+        sim.at(time).crash(sim.nodes[0], down=1)
+        sim.at(30).call(put(sim, 1))
+        sim.run(until=60)
+        assert numbers(sim) == [1]
+        living = {row[0] for row in sim.store.read(lambda tx: tx.all("nodes.others", {"id": ""}))}
+        assert living == {sim.nodes[0].system.store.node.id}
+
+
 def test_slow_commits_take_virtual_time():
     with Simulation() as sim:
         sim.start(app_of())
