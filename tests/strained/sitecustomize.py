@@ -12,9 +12,9 @@ import importlib.util
 import inspect
 import os
 import random
+import select
 import sys
 import tempfile
-import time
 import types
 from pathlib import Path
 
@@ -30,6 +30,11 @@ is_exempt = [lambda: False]  # in virtual time nothing is late
 factor = [1.0]  # of the chances
 lines = [draw.choice(LINES)]
 visits: collections.Counter[tuple[types.CodeType, int]] = collections.Counter()  # of lines
+
+
+def sleep(seconds: float) -> None:
+    """Wait for real: a simulation has `time.sleep` take virtual time."""
+    select.select([], [], [], seconds)
 
 
 def is_of_a_test(code: types.CodeType) -> bool:
@@ -61,14 +66,14 @@ def strain_anywhere() -> None:
                 monitoring.set_local_events(tool, code, events.LINE)
             return monitoring.DISABLE
         if draw.random() < CHANCE * factor[0] and not is_exempt[0]():
-            time.sleep(draw.random() * SECONDS)
+            sleep(draw.random() * SECONDS)
         return None
 
     def line(code: types.CodeType, number: int) -> None:
         visits[code, number] += 1
         chance, seconds = lines[0]
         if draw.random() < chance * factor[0] / visits[code, number] and not is_bare(code, number):
-            time.sleep(draw.random() * seconds)
+            sleep(draw.random() * seconds)
 
     monitoring.use_tool_id(tool, "strain")
     monitoring.register_callback(tool, events.PY_START, begins)
