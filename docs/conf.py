@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from pygments.lexers.special import TextLexer
-
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "actorflow"
@@ -42,8 +40,3 @@ autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-
-
-def setup(app: object) -> None:
-    """Take blocks of Mermaid, which GitHub draws, as plain text."""
-    app.add_lexer("mermaid", TextLexer)  # type: ignore[attr-defined]

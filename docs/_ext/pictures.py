@@ -2,6 +2,7 @@
 
 `statechart` draws the chart of a class that the page defines, `dot` a file of `docs/pictures`, and `bars` the medians
 of a file of `docs/figures`, which `tox -e figures` writes. The first two call Graphviz through actorflow itself.
+Blocks of Mermaid that are sequence diagrams are drawn as the reports of `actorflow sim` draw them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from actorflow.machine.pictures import draw
+from actorflow.sim.html.sequence_picture import sequence_picture
 from bars import Bars
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
@@ -100,6 +102,15 @@ class Comparison(Picture):
         return Bars(report["results"], measures).svg()
 
 
+def draw_sequences(_app: Sphinx, document: nodes.document) -> None:
+    """Put the pictures of sequence diagrams in place of their Mermaid."""
+    for block in list(document.findall(nodes.literal_block)):
+        if block.get("language") == "mermaid":
+            svg = sequence_picture(block.astext())
+            svg = svg.replace("<svg ", '<svg class="picture sequence" ', 1)
+            block.replace_self(nodes.raw("", svg, format="html"))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     kinds: dict[str, type[Directive]] = {
@@ -109,4 +120,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     }
     for name, directive in kinds.items():
         app.add_directive(name, directive)
+    app.connect("doctree-read", draw_sequences)
     return {"parallel_read_safe": True}
