@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.sim.search.settings import SearchSettings
 
 TALLY: Final = "actorflow.sim.search.tally"
-OF_WORKERS: Final = pytest.StashKey[list[list[float]]]()
+OF_WORKERS: Final = pytest.StashKey[list[tuple[list[float], list[str]]]]()
 KEY: Final = "actorflow_sim"  # in what a worker of pytest-xdist hands over
 MOST_WORKERS: Final = 256
 OPTIONS: Final = ("seed", "runs", "verify", "tape", "budget", "workers", "until_step")
@@ -81,7 +81,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     tally: Any = sys.modules.get(TALLY)
     if output is not None and tally is not None:
-        output[KEY] = tally.TALLY.packed()
+        output[KEY] = [tally.TALLY.packed(), sorted(tally.TALLY.shared)]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,7 +101,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from actorflow.sim.search.tally import Tally  # noqa: PLC0415
 
     total = Tally()
-    for packed in (OWN.packed(), *of_workers):
+    parts: list[tuple[list[float], list[str]]] = [(OWN.packed(), list(OWN.shared)), *of_workers]
+    for packed, shared in parts:
         total.merge(packed)
+        total.shared.update(shared)
     if total.runs:
         terminalreporter.write_line(f"simulation: {total}")
+        if total.shared:
+            terminalreporter.write_line(f"simulation: {total.warning()}")

@@ -49,4 +49,16 @@ def fails_anyway(sim):
     assert sim.chooser.seed < 2
 
 
+@simulate(runs=3, tapes=None)
+def pays_once_though_it_is_asked_twice(sim):
+    system = sim.start(app, nodes=2)
+    answers = [
+        node.system.find("/leaks/payments", Payments).call(Payments.pay, (sim.chooser.seed, "order")).get()
+        for node in sim.nodes
+    ]
+    sim.run(until=1)
+    assert system is sim.nodes[0].system
+    assert answers == ["paid", "again"]  # in production, two processes would have paid
+
+
 app = af.App("leaks").add(af.child(Payments).options(name="payments"))

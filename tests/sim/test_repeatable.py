@@ -11,6 +11,7 @@ import actorflow as af
 from actorflow.sim import Link, Simulation, SimulationFailure, buggify, simulate, verify
 from actorflow.sim.search.module_state import changed, look
 from actorflow.sim.search.outcome import run_once
+from actorflow.sim.search.tally import TALLY
 from actorflow.testing import LeakCheck
 from tests.sim import leaks
 
@@ -158,6 +159,19 @@ def test_the_same_seed_takes_the_same_steps_in_three_processes():
 
 
 # --- state of modules -------------------------------------------------------------------------------------------------
+
+
+def test_a_name_of_a_module_by_which_nodes_work_together_is_told_though_all_runs_pass(monkeypatch):
+    monkeypatch.setattr(TALLY, "shared", set())
+    leaks.SEEN.clear()
+    leaks.pays_once_though_it_is_asked_twice()
+    assert "tests.sim.leaks.SEEN" in TALLY.shared
+    assert "tests.sim.leaks.UNCHANGED" not in TALLY.shared
+    assert "all simulated hosts and nodes share" in TALLY.warning()
+    assert "tests.sim.leaks.SEEN" in TALLY.warning()
+    for left in (leaks.SEEN, leaks.Payments.latest):
+        left.clear()
+    leaks.price.cache_clear()
 
 
 def test_a_failure_of_what_earlier_seeds_left_names_it():

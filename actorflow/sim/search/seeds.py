@@ -10,7 +10,7 @@ from actorflow.sim.choices.tape import Tape
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.search.explain import explained
 from actorflow.sim.search.fresh import left_behind
-from actorflow.sim.search.module_state import look
+from actorflow.sim.search.module_state import changed, look
 from actorflow.sim.search.orders import all_orders
 from actorflow.sim.search.outcome import run_once
 from actorflow.sim.search.settings import in_force
@@ -114,6 +114,8 @@ class Search:
                     break
                 self._run_seed(seed)
                 self._tell(len(seeds))
+            if self._before:  # it passed: state that its hosts share may have hidden what fails in production
+                TALLY.shared.update(changed(self._before, look()))
         self.is_cut = self._seeds < len(seeds)
         self._check_met(len(seeds))
 

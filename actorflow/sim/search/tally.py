@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.sim.search.outcome import RunFigures
+
+SHOWN: Final = 8  # names
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Tally:
         time: virtual seconds of these.
         faults: that happened in these.
         orders: runs whose steps were those of no other run of the same search.
+        shared: names of modules that the runs changed.
     """
 
     searches: int = 0
@@ -30,6 +33,7 @@ class Tally:
     time: float = 0.0
     faults: int = 0
     orders: int = 0
+    shared: set[str] = field(default_factory=set)
 
     def add(self, figures: RunFigures) -> None:
         """Count a run."""
@@ -50,7 +54,18 @@ class Tally:
 
     def packed(self) -> list[float]:
         """Return the figures for another process."""
-        return list(astuple(self))
+        return [self.searches, self.runs, self.steps, self.time, self.faults, self.orders]
+
+    def warning(self) -> str:
+        """Return a line about names of modules that all hosts have shared; "": there is none."""
+        names = sorted(self.shared)
+        if not names:
+            return ""
+        more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return (
+            "runs changed these names of modules, which all simulated hosts and nodes share, and processes do not: "
+            f"{', '.join(names[:SHOWN])}{more}"
+        )
 
     def __str__(self) -> str:
         return (
