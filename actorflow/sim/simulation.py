@@ -18,7 +18,7 @@ from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
-from actorflow.sim.faults.targets import Target, absent, everywhere, found, present_actor
+from actorflow.sim.faults.targets import Target, actor_of, found, present_actor
 from actorflow.sim.figures.publications import Publications
 from actorflow.sim.load.workload import Workload
 from actorflow.sim.patches import patched
@@ -220,13 +220,12 @@ class Simulation(Stubs, Workload):
             DefinitionError: it is no ref of this simulation, or no actor has been of that class or name so far.
         """
         if isinstance(actor, str | type):
-            ref = present_actor(self.nodes, actor)
-            if ref is None:
-                if actor not in self._peeked:
-                    raise absent(actor, [ref for _, ref in everywhere(self.nodes)])
-                return None
+            if actor in self._peeked:
+                ref = present_actor(self.nodes, actor)
+                return None if ref is None else ref._actor
+            ref = actor_of(self.nodes, actor)
             self._peeked.add(actor)
-            actor = ref
+            return ref._actor
         if not isinstance(actor, ActorRef) or getattr(actor._scheduler, "world", None) is not self.world:
             raise DefinitionError(
                 f"peek({text_of(actor)}): give a ref of this simulation, or a class, a name or a path"

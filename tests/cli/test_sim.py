@@ -204,6 +204,22 @@ def test_a_report_is_written_and_a_place_that_there_is_not_is_refused_before_the
         assert "give another --report" in refused.stderr
 
 
+def test_a_report_is_written_of_a_scenario_that_records_its_figures_itself(write_app, folder):
+    app = write_app("""
+        class Counter(af.Actor):
+            def add(self):
+                pass
+        app = af.App("own").add(af.child(Counter).options(name="counter"))
+        @app.scenario
+        def scenario(sim, system):
+            sim.record()
+            sim.at(1).call(lambda: system.find("/own/counter", Counter).cast(Counter.add))
+    """)
+    done = sim(app, "--runs", "2", "--until", "5", "--report", "out.html")
+    assert done.exit_code == 0, done.output
+    assert "Counter.add" in (folder / "out.html").read_text(encoding="utf-8")
+
+
 def test_a_sweep_is_a_table_or_json():
     done = sim(SHOP, "--runs", "2", "--sweep", "payments.workers=1,2")
     assert done.exit_code == 0, done.output

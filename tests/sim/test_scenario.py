@@ -234,6 +234,7 @@ def test_a_client_whose_node_is_down_has_bad_luck():
         ),
         (f"[[checks]]\nalways = '{NAME}:few'\nwithin = 3", "'within' goes with 'eventually'"),
         (f"[[checks]]\neventually = '{NAME}:few'\nwithin = -3", "line 3, [[checks]] 1: within=-3"),
+        (f"[[checks]]\nalways = '{NAME}:add_one'", "line 2, [[checks]] 1: add_one needs more than 1 argument"),
         ("[[checks]]\nalways = 'few'", "always = 'few': give a function as 'module:name'"),
         ("[[checks]]\nalways = 3", "always = 3: give a function as 'module:name'"),
         ("[[clients]]\nat = 1", "give one of call, cast, publish: what the client does"),
@@ -282,6 +283,13 @@ def test_an_actor_is_peeked_by_ref_class_name_or_path_and_is_none_while_its_node
         assert sim.peek("counter") is None
         sim.run(until=10)
         assert sim.peek("counter").numbers == []
+
+
+def test_a_name_of_several_actors_is_refused_with_their_nodes():
+    with Simulation() as sim:
+        sim.start(app, nodes=2)
+        with pytest.raises(af.DefinitionError, match=r"several actors: .*counter \(node 0\), .*counter \(node 1\)"):
+            sim.peek("counter")
 
 
 def test_an_app_says_itself_what_happens_in_a_run():

@@ -71,16 +71,16 @@ def actor_of(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any]
     Raises:
         DefinitionError: there is none, or there are several.
     """
-    refs = [ref for _, ref in everywhere(nodes)]
-    fits = [ref for ref in refs if is_meant(target, ref)]
+    places = everywhere(nodes)
+    fits = [(node, ref) for node, ref in places if is_meant(target, ref)]
     if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
-        fits = [ref for ref in fits if not stands_by(ref)] or fits[:1]
+        fits = [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
     if len(fits) > 1:
-        among = ", ".join(sorted({ref.path for ref in fits}))
+        among = ", ".join(f"{ref.path} (node {node.number})" for node, ref in fits)
         raise DefinitionError(f"{name_of(target)} is several actors: name one of them by its path: {among}")
     if not fits:
-        raise absent(target, refs)
-    return fits[0]
+        raise absent(target, [ref for _, ref in places])
+    return fits[0][1]
 
 
 def present_actor(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any] | None:

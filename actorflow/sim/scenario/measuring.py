@@ -51,9 +51,14 @@ def measured(
         DefinitionError: the run makes no sense.
     """
     with Simulation(seed, tape=tape) as sim:
-        sim.record(after=after)
+
+        def record() -> None:
+            load = sim.world_load
+            if load is None or load.recording is None:  # else the app's own scenario has it recorded
+                sim.record(after=after)
+
         try:
-            run_app(sim, target, scenario)
+            run_app(sim, target, scenario, record)
         except DefinitionError:
             raise
         except ActorflowError as error:  # a property does not hold, or the run cannot go on: the search tells of it

@@ -9,7 +9,7 @@ from actorflow.app.loading import find
 from actorflow.errors import DefinitionError
 from actorflow.sim.scenario.options import refused
 from actorflow.tasks.task import AnyTask
-from actorflow.text import text_of
+from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,4 +66,5 @@ def takes(function: Callable[..., Any], most: int) -> int:
         except TypeError:
             continue
         return count
-    raise DefinitionError(f"{text_of(function)} needs more than {most} arguments")
+    name = getattr(function, "__qualname__", None) or text_of(function)
+    raise DefinitionError(f"{name} needs more than {plural(most, 'argument')}")

@@ -12,6 +12,8 @@ from actorflow.sim.scenario.variation import SettingChange, varied
 from actorflow.sim.simulation import Simulation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.app.app import App
     from actorflow.app.virtual import VirtualSystem
     from actorflow.sim.scenario.entry import ScenarioTable
@@ -94,14 +96,16 @@ def declare_default(sim: Simulation, until: float) -> None:
     sim.eventually(runs, RUNNING)
 
 
-def run_app(sim: Simulation, target: str, scenario: Scenario) -> None:
+def run_app(sim: Simulation, target: str, scenario: Scenario, begin: Callable[[], object] = lambda: None) -> None:
     """Run an app once: the body of a search.
 
     Args:
         sim: the run.
         target: `module:attribute` of the app, so that a fresh process finds it, too.
         scenario: of the run.
+        begin: is called when all is declared, before the first step.
     """
     app = varied(load(target), scenario.changes)
     scenario.declare(sim, app, sim.start(app, nodes=scenario.nodes, hosts=scenario.hosts))
+    begin()
     sim.run(until=scenario.until)
