@@ -239,7 +239,7 @@ def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings
 
     folder = None if tapes is None else TapeFolder(tapes.absolute(), target)
     failure: SimulationFailure | None = None
-    before = TALLY.packed()
+    before, shared = TALLY.packed(), set(TALLY.shared)
     with use(settings), ProgressBar(app.name[:40]) as progress:
         search = Search(TestBody(run_app, (target, scenario)), folder, progress=progress)
         try:
@@ -252,6 +252,7 @@ def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings
             fail(text_of(error, LONGEST_ERROR, str), FAILED)
     tally = Tally()
     tally.merge([after - earlier for after, earlier in zip(TALLY.packed(), before, strict=True)])
+    tally.shared = TALLY.shared - shared
     return {
         "app": app.name,
         "runs": tally.runs,
@@ -260,6 +261,8 @@ def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings
         "virtual_seconds": tally.time,
         "faults": tally.faults,
         "is_cut": search.is_cut,
+        "shared": sorted(tally.shared),
+        "warning": tally.warning(),
         "met": search.met,
         "failure": None if failure is None else fields_of(failure),
     }
@@ -297,6 +300,8 @@ def show(report: dict[str, Any], as_json: bool) -> None:
     )
     if report["errors"]:
         click.echo(f"handlers raised: {'; '.join(report['errors'])}")
+    if report["warning"]:
+        click.echo(report["warning"])
     if failure is None:
         click.echo("all properties held")
         return

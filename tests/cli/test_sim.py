@@ -105,6 +105,20 @@ def test_errors_of_handlers_are_told_though_nothing_failed(write_app):
     assert re.search(r"handlers raised: KeyError at sim_\d+\.py:5, 2 times\n", done.stdout)
 
 
+def test_names_of_modules_that_runs_change_are_told(write_app):
+    app = write_app("""
+        seen = []
+        class Counter(af.Actor):
+            def on_start(self):
+                seen.append(1)
+        app = af.App("leaky", system=af.Settings(intensity=1000)).add(af.child(Counter).options(name="counter"))
+    """)
+    done = sim(app, "--runs", "3")
+    assert done.exit_code == 0, done.output
+    assert f"processes do not: {app.partition(':')[0]}.seen\n" in done.stdout
+    assert json.loads(sim(SHOP.replace("shop", "shop_mended"), "--runs", "3", "--json").stdout)["shared"] == []
+
+
 def test_a_scenario_of_a_file_is_run_and_named_in_the_command_that_repeats_it(write_app, folder):
     app = write_app("""
         class Counter(af.Actor):

@@ -56,6 +56,8 @@ def head(found: dict[str, Any]) -> Iterator[str]:
         f'<p class="soft">{runs}, {found["orders"]:,} with steps of their own; {steps}, '
         f"{found['virtual_seconds']:,.0f} virtual seconds, {faults}</p>"
     )
+    if found.get("warning"):
+        yield f"<p>{plain(found['warning'], 2000)}</p>"
     if found.get("errors"):
         yield f"<p>Handlers raised: {plain('; '.join(found['errors']), 2000)}</p>"
 
