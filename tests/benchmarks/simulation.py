@@ -75,7 +75,7 @@ class Shop(af.Actor):
 
 
 def experiments(*, quick: bool) -> list[Experiment]:
-    """Give sim_tell_2, sim_tell_500, sim_ask, sim_seeds, sim_seeds_3 and sim_timers."""
+    """Give sim_tell_2, sim_tell_500, sim_ask, sim_seeds, sim_seeds_3, sim_timers and sim_frames."""
     steps = 10_000 if quick else 200_000
     tells = [
         Experiment(
@@ -113,6 +113,11 @@ def experiments(*, quick: bool) -> list[Experiment]:
                 Row("every", "an hour of 10,000 that fire each minute", "s", [Goal("<=", 7)]),
             ],
             repeats=1 if quick else 3,
+        ),
+        Experiment(
+            "sim_frames",
+            {OURS: partial(frozen_frames, 20 if quick else 200)},
+            [Row("ms", "end of a frozen frame that swallows everything", "ms", [Goal("<=", 1)])],
         ),
     ]
 
@@ -256,3 +261,41 @@ def hour_of_timers(count: int) -> Figures:
             system.sleep(3599)
             figures[name] = time.perf_counter() - begin
     return figures
+
+
+class Stubborn(af.Actor):
+    """Waits, and goes on whatever is raised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def on_receive(self, _message: object) -> None:
+        """Do not answer."""
+        self.kept.append(self.ctx.reply_later())
+
+    def swallow(self, other: Any) -> None:
+        """Ask for ever."""
+        while True:
+            try:
+                other.ask("x")
+            except BaseException:
+                continue
+
+
+def frozen_frames(count: int) -> Figures:
+    """Have a node crash whose actors all wait, and the run end."""
+    never = [af.child(Stubborn).options(name="never")]
+    app = af.App("bench").add(*never, *(af.child(Stubborn).options(name=f"x{i}") for i in range(count)))
+    with Simulation(2) as sim:
+        system = sim.start(app)
+        silent = system.find("/bench/never", Stubborn)
+        for i in range(count):
+            waits = system.find(f"/bench/x{i}", Stubborn)
+            assert waits is not None
+            waits.cast(Stubborn.swallow, silent)
+        sim.at(1).crash(sim.nodes[0], down=10)
+        sim.run(until=2)
+        check(len(sim.world.frozen) == count, f"only {len(sim.world.frozen)} frames are frozen")
+        begin = time.process_time()
+    return {"ms": (time.process_time() - begin) / count * 1000}

@@ -1,6 +1,7 @@
 """Promises: a live system pays nothing for simulations."""
 
 import dataclasses
+import gc
 import subprocess
 import sys
 import threading
@@ -74,6 +75,8 @@ def calls_of_simulations(act):
         if event == "call" and frame.f_code.co_filename.startswith(OF_SIMULATIONS):
             found.add(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
 
+    for _ in range(3):  # what earlier runs have left has finalisers, and these have more to leave
+        gc.collect()
     threading.setprofile(profile)
     sys.setprofile(profile)
     try:

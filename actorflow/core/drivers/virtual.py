@@ -176,7 +176,8 @@ class VirtualScheduler(VirtualWaits):
                 worker.end_struck()
             set_current(None)
             cold = ref._cold
-            if outcome is not None or worker.item is ABANDONED or not (cold is None or cold.is_quiet):
+            is_quiet = cold is None or (cold.exit is None and not cold.unstash)
+            if outcome is not None or not is_quiet or worker.item is ABANDONED:
                 owner.after(worker, ref, outcome)
             elif ref._queue:
                 ref._state = READY
