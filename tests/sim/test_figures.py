@@ -11,7 +11,9 @@ import pytest
 import actorflow as af
 from actorflow.errors import DefinitionError
 from actorflow.sim import Histogram, Link, Simulation, interval_of, warm_up_cut
+from actorflow.sim.figures.pairs import latency_between
 from actorflow.sim.figures.statistics import student_t
+from actorflow.sim.figures.tables import PublishedEvent
 from actorflow.sim.figures.time_series import SLICES, TimeSeries
 
 
@@ -198,6 +200,12 @@ def test_a_conversation_that_a_timer_interrupts_goes_on_by_its_key():
     assert (latency.count, latency.min, latency.max) == (4, 5.5, 5.5)
     pairs = {(pair.first.rpartition(".")[2], pair.last.rpartition(".")[2]) for pair in report.pairs()}
     assert ("Ordered", "Charged") in pairs
+
+
+def test_the_next_event_counts_whatever_the_order_in_which_they_were_published():
+    first = [PublishedEvent(1.0, "k", "c")]
+    last = [PublishedEvent(12.0, "k", "c"), PublishedEvent(3.0, "k", "c"), PublishedEvent(0.5, "k", "c")]
+    assert latency_between(first, last).max == 2.0
 
 
 def test_an_event_that_was_not_published_is_refused_with_the_nearest_one():

@@ -246,7 +246,7 @@ def test_a_durable_actor_that_dies_as_it_is_busy_has_done_nothing_and_does_it_ag
 def test_a_crash_of_the_host_loses_the_message_at_hand_and_frees_the_cores():
     with Simulation(seed=1) as sim:
         till, _ = shop(sim)
-        sim.cost(Till.charge, 2.0)
+        sim.cost(Till.charge, 10.0)
         sim.cores(1, till)
         errors = []
 
@@ -257,9 +257,9 @@ def test_a_crash_of_the_host_loses_the_message_at_hand_and_frees_the_cores():
         sim.at(1).call(ask)
         sim.at(2).crash("till", down=1.0)
         sim.at(5).call(lambda: till.cast(Till.charge, "next"))
-        sim.run(until=20)
+        sim.run(until=60)
         assert errors == [(2.0, af.HostDied)]
-        assert sim.peek(till).done == [(7.0, "next")]
+        assert sim.peek(till).done == [(15.0, "next")]
 
 
 class Child(af.Actor):
@@ -364,6 +364,91 @@ def test_each_node_has_a_pool_whose_workers_die_with_it():
         ends = sorted(sim.nodes[0].system.get_job(job.id).result() for job in jobs)
         assert len(ends) == 2
         assert ends[-1] < 100
+
+
+def test_the_workers_of_a_pool_are_free_again_once_their_node_has_died():
+    with Simulation(seed=5) as sim:
+        system = sim.start(af.App("shop").add(computes_again).queue("jobs", workers=1))
+        system.pool("cpu", workers=1)
+        sim.cost(computes_again, 10.0)
+        system.queue("jobs").enqueue(computes_again, 1)
+        sim.run(until=5)
+        ((host, _),) = sim.world_load._workers
+        cores = sim.world_load._workers[host, "/shop/cpu"]
+        got = []
+        cores.ask(lambda: got.append("waits"))
+        assert got == []
+        sim.at(6).crash(sim.nodes[0], down=100)
+        sim.run(until=7)
+        cores.ask(lambda: got.append("at once"))
+        assert got == ["at once"]
+
+
+def test_jobs_that_wait_for_a_core_have_not_begun():
+    with Simulation(seed=5) as sim:
+        queue = sim.start(af.App("shop").add(plain).queue("jobs", workers=2)).queue("jobs")
+        sim.cost(plain, 1.0)
+        sim.cores(1)
+        sim.record()
+        for n in range(2):
+            queue.enqueue(plain, n)
+        figures = sim.run(until=10).figures
+    task = figures.handlers["task tests.load.plain"]
+    assert (task.wait.min, task.wait.max) == pytest.approx((0.0, 1.0), abs=1e-3)
+    assert (task.service.min, task.service.max) == pytest.approx((1.0, 1.0), abs=1e-3)
+    assert figures.actors["/shop/queue-jobs"].queue.integral == pytest.approx(1.0, abs=1e-3)
+
+
+def test_messages_of_a_durable_actor_wait_in_the_record_too():
+    with Simulation(seed=5) as sim:
+        safe = sim.start(af.App("shop").add(af.child(Safe).options(name="safe"))).durable("safe", Safe)
+        sim.cost(Safe.pay_in, 1.0)
+        sim.record()
+        sim.at(1).call(lambda: [safe.cast(Safe.pay_in, 1) for _ in range(3)])
+        figures = sim.run(until=20).figures
+    handler = figures.handlers["Safe.pay_in"]
+    assert (handler.wait.count, handler.wait.total) == (3, pytest.approx(3.0, abs=0.01))
+    queue = figures.actors["/shop/safe"].queue
+    assert (queue.value, queue.integral) == (0, pytest.approx(3.0, abs=0.01))
+
+
+def test_a_message_of_a_durable_actor_waits_for_a_core_before_it_is_handled():
+    with Simulation(seed=5) as sim:
+        app = af.App("shop").add(*(af.child(Safe).options(name=name) for name in ("one", "two")))
+        system = sim.start(app, hosts="one")
+        sim.cost(Safe.pay_in, 1.0)
+        sim.cores(1)
+        sim.record()
+        sim.at(1).call(lambda: [system.durable(name, Safe).cast(Safe.pay_in, 1) for name in ("one", "two")])
+        figures = sim.run(until=20).figures
+    handler = figures.handlers["Safe.pay_in"]
+    assert (handler.wait.max, handler.service.max) == pytest.approx((1.0, 1.0), abs=0.01)
+
+
+class Busy(Till):
+    """Has a timer, and cancels it."""
+
+    def begin(self):
+        self.timer = self.ctx.after(1.0, self.charge, "timer")
+
+    def work(self):
+        pass
+
+    def cancel(self):
+        self.timer.cancel()
+
+
+def test_a_timer_that_is_cancelled_as_it_waits_costs_nothing():
+    with Simulation() as sim:
+        busy = sim.start(af.App("shop").add(af.child(Busy).options(name="busy"))).find("/shop/busy", Busy)
+        sim.cost(Busy.work, 2.0)
+        sim.cost(Busy.charge, 5.0)
+        busy.cast(Busy.begin)
+        busy.cast(Busy.work)
+        busy.cast(Busy.cancel)
+        sim.at(1.5).call(lambda: busy.tell("next"))
+        sim.run(until=20)
+        assert sim.peek(busy).done == [(2.0, "next")]
 
 
 def test_a_pause_of_the_host_delays_the_end_of_a_cost():
@@ -597,6 +682,38 @@ def test_the_warm_up_does_not_count():
     assert figures.handlers["Till.charge"].sojourn.count in {9, 10}
     assert figures.actors["/shop/till"].utilisation == pytest.approx(0.5, abs=0.06)
     assert all(span.end > 10.0 for span in figures.gantt)
+
+
+def test_a_message_that_came_in_the_warm_up_does_not_count():
+    with Simulation(1) as sim:
+        till, _ = shop(sim)
+        sim.cost(Till.charge, 0.9)
+        sim.record(after=10.5)
+        sim.clients(Clients(rate=1, shape="steady", count=20), lambda n: till.cast(Till.charge, n))
+        figures = sim.run(until=15.5).figures
+    assert figures.handlers["Till.charge"].sojourn.count == 4  # of those at 11, 12, 13 and 14; the last is not done
+    assert figures.actors["/shop/till"].busy == pytest.approx(0.4 + 4 * 0.9 + 0.5)
+    assert figures.hosts["/shop/till"].computed == pytest.approx(0.4 + 4 * 0.9 + 0.5)
+
+
+def test_the_gantt_chart_of_many_messages_has_a_bound():
+    with Simulation(1) as sim:
+        till, _ = shop(sim)
+        sim.cost(Till.charge, 0.001)
+        sim.record()
+        sim.clients(Clients(rate=100, shape="steady", count=2100), lambda n: till.cast(Till.charge, n))
+        figures = sim.run(until=60).figures
+    assert (len(figures.gantt), figures.left_out) == (2000, 100)
+
+
+def test_clients_that_are_declared_late_come_from_then_on():
+    with Simulation(1) as sim:
+        shop(sim)
+        sim.run(until=5)
+        times = []
+        sim.clients(Clients(rate=1, shape="steady", until=8), lambda _: times.append(sim.world.clock.now))
+        sim.run(until=20)
+    assert times == [5.0, 6.0, 7.0, 8.0]
 
 
 def test_the_record_of_many_actors_has_a_bound():
