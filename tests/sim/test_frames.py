@@ -214,6 +214,37 @@ def test_frames_of_a_host_that_dies_are_frozen_until_the_end(kind, name, node):
     crash_with_frames(1, kind, name, node=node)
 
 
+class Ticks(af.Actor, loop=True):
+    """Counts virtual seconds, in a task that its handler leaves."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    async def begin(self):
+        self.task = asyncio.create_task(self.go_on())
+
+    async def go_on(self):
+        while True:
+            await asyncio.sleep(1)
+            self.count += 1
+
+
+def test_the_asyncio_loop_of_a_host_dies_with_it_and_no_other():
+    app = af.App("demo").add(*(af.child(Ticks).options(name=name) for name in "ab"))
+    with Simulation(1) as sim:
+        system = sim.start(app)
+        dies, lives = (system.find(f"/demo/{name}", Ticks) for name in "ab")
+        for ref in (dies, lives):
+            sim.at(0.5).call(lambda ref=ref: ref.cast(Ticks.begin))
+        sim.run(until=3.7)
+        first = sim.peek(dies)
+        sim.at(4).crash(dies, down=1)
+        sim.run(until=20)
+        assert sim.peek(dies) is not first
+        assert (first.count, sim.peek(dies).count, sim.peek(lives).count) == (3, 0, 19)
+
+
 @pytest.mark.slow
 def test_frames_of_three_hundred_seeds_leave_no_thread():
     for seed in range(300):
