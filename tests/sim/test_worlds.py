@@ -9,10 +9,10 @@ import os
 import pytest
 
 from actorflow.testing import LeakCheck
-from tests.sim.worlds import queue_world, run_world, service_world, tree_world
+from tests.sim.worlds import queue_world, register_world, run_world, service_world, tree_world
 
-RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "21"))  # of all worlds together
-PARTS = {queue_world: 0.2, run_world: 0.2, service_world: 0.2, tree_world: 0.4}  # of the runs
+RUNS = int(os.environ.get("ACTORFLOW_SIM_RUNS", "21"))
+PARTS = {queue_world: 0.2, run_world: 0.2, service_world: 0.2, register_world: 0.2, tree_world: 0.4}  # of the runs
 
 
 @pytest.fixture(autouse=True)

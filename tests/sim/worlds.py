@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import actorflow as af
 from actorflow.core.messages.execution import CURRENT
 from actorflow.sim import Simulation
-from actorflow.sim.history import check_delivery, check_order
+from actorflow.sim.history import OperationHistory, RegisterModel, check_delivery, check_linearizable, check_order
 from tests.sim.clients import AGAIN, Clients
 
 HERE = SimpleNamespace()  # of the run: each world sets it anew
@@ -119,6 +119,10 @@ def check_jobs(sim, clients, jobs):
 def check_limits(sim):
     """See that no more jobs began in a time than its rate allows, and no more ran at once, but for those cut off."""
     starts = sorted((start for all_of in HERE.starts.values() for start in all_of), key=lambda start: start[0])
+    if not any(fault.kind == "pause" for fault in sim.faults):
+        for time, *_ in starts:  # those that were killed have no end, and are left out
+            at_once = sum(begin <= time < end for begin, _, _, end in starts if end is not None)
+            assert at_once <= LIMIT, f"{at_once} jobs ran at {time}"
     times = [start[0] for start in starts]
     for i, begin in enumerate(times):
         within = sum(time <= begin + 5 for time in times[i:])
@@ -336,6 +340,67 @@ def service_world(seed):
         check_order(order, [id for id in shipped if id in sure], key=lambda order: order[0])
 
 
+# --- one durable actor, as its clients see it -----------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Value:
+    number: int = 0
+
+
+class Register(af.Actor, durable=True):
+    """A register; some calls take a while."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = Value()
+
+    def read(self) -> int:
+        return self.state.number
+
+    def write(self, number: int) -> None:
+        self.state.number = number
+        if number % 5 == 0:
+            self.ctx.sleep(1)
+
+    def compare_and_set(self, old: int, new: int) -> bool:
+        if self.state.number != old:
+            return False
+        self.state.number = new
+        return True
+
+
+def register_world(seed):
+    """Calls of a durable actor are linearizable, from whichever nodes they come, and whoever has the actor."""
+    with Simulation(seed) as sim:
+        app = af.App("cell", system=af.Settings(intensity=100)).add(
+            af.child(Register).options(name="register", backoff=AGAIN)
+        )
+        sim.start(app, nodes=1 + seed % 5)
+        clients, history = Clients(sim), OperationHistory()
+        draw = clients.draw
+
+        def call(n):
+            def act(system):
+                client, ref = history.client(f"c{n}"), system.durable("register", Register)
+                kind = draw.randrange(3)
+                if kind == 0:
+                    client.call(ref, Register.read)
+                elif kind == 1:
+                    client.call(ref, Register.write, n)
+                else:
+                    client.call(ref, Register.compare_and_set, draw.randint(max(0, n - 4), n), n)
+
+            return act
+
+        for n in range(1, 31):
+            clients.at(0.4 * n + draw.uniform(0, 0.6), n, call(n))
+        clients.faults(pauses=seed % 2)
+        sim.run(until=150)
+        check_linearizable(history, RegisterModel(0))
+        assert sum(not operation.is_open for operation in history) >= 5
+
+
 # --- supervisors -----------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +470,3 @@ def check_tree(system, strategy, intensity, names, times):
         if strategy == "rest_for_one":
             caused = sum(crashes[left] for left in names[: i + 1])
         assert lives[name] == 1 + caused, (strategy, name, lives, crashes)
-
-
-WORLDS = [queue_world, run_world, service_world, tree_world]
