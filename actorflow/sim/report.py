@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.errors import DefinitionError
 from actorflow.events.event import EventType, is_event_class
 from actorflow.sim.figures.histogram import Histogram
-from actorflow.sim.figures.pairs import EventPair, latency_between, pairs_of
+from actorflow.sim.figures.pairs import EventPair, latency_between, latency_of_handlers, pairs_of
 from actorflow.sim.figures.sequence import sequence
 from actorflow.sim.figures.tables import FaultFigures, Figures, PublishedEvent
 from actorflow.text import text_of
@@ -45,9 +45,16 @@ class Report:
     figures: Figures | None = None
 
     def latency(
-        self, first: type[Any] | Callable[..., Any] | str, last: type[Any] | str | None = None, /, *, after: float = 0.0
+        self,
+        first: type[Any] | Callable[..., Any] | str,
+        last: type[Any] | Callable[..., Any] | str | None = None,
+        /,
+        *,
+        after: float = 0.0,
     ) -> Histogram:
         """Return the time from one event to the next other one of the same conversation, or else of the same key.
+
+        Of two handlers: from the arrival of a message of the one to the next end of the other, of one client event.
 
         Events of one conversation come of one first event; in a conversation with several of one class, each counts up
         to the next other one.
@@ -55,14 +62,18 @@ class Report:
         Args:
             first: the class of the one, or its name; or, without the other, a handler: from the arrival of a message
                 to the end of its handler.
-            last: the class of the other event, or its name.
+            last: the class of the other event, or its name; or the other handler.
             after: virtual seconds; events before that are left out, as the warm-up of the run.
 
         Raises:
             DefinitionError: no such event was published; of a handler, it did not run, or nothing was recorded.
         """
         if last is None:
-            return self._of_handler(first)
+            return self._recorded().handlers[self._handler(first)].sojourn
+        if is_handler(first) and is_handler(last):
+            handled = self._recorded().handled
+            one, other = (handled.get(self._handler(handler), []) for handler in (first, last))
+            return latency_of_handlers(one, other, after)
         names = [self._name_of(cls) for cls in (first, last)]
         return latency_between(self.published[names[0]], self.published[names[1]], after)
 
@@ -95,13 +106,13 @@ class Report:
             raise DefinitionError("nothing was recorded in this run: call sim.record() before sim.run()")
         return self.figures
 
-    def _of_handler(self, handler: Any) -> Histogram:
-        name = getattr(handler, "__qualname__", None) or text_of(handler)
-        handlers = self._recorded().handlers
+    def _handler(self, handler: Any) -> str:
+        name: str = handler if isinstance(handler, str) else getattr(handler, "__qualname__", text_of(handler))
         name = name.rpartition("<locals>.")[2]
+        handlers = self._recorded().handlers
         if name not in handlers:
             raise DefinitionError(f"latency({name}): it handled nothing in this run{nearest(name, handlers)}")
-        return handlers[name].sojourn
+        return name
 
     def _name_of(self, cls: Any) -> str:
         name = event_name(cls)
@@ -119,8 +130,13 @@ def event_name(given: Any) -> str:
     if isinstance(given, str):
         return given
     if not is_event_class(given):
-        raise DefinitionError(f"latency({text_of(given)}): give two classes of events, or one handler")
+        raise DefinitionError(f"latency({text_of(given)}): give two classes of events, or handlers")
     return EventType.of(given).name
+
+
+def is_handler(given: Any) -> bool:
+    """Say whether something is a handler, and no class of events and no name of one."""
+    return callable(given) and not isinstance(given, type)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

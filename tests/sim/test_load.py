@@ -670,6 +670,18 @@ def test_the_record_says_who_was_busy_when_and_draws_the_messages():
     assert ask.wait.total == pytest.approx(figures.actors["/shop/till"].queue.integral)
 
 
+def test_the_latency_from_handler_to_handler_is_that_of_one_client_event():
+    report = traded(2, record=True, cost=0.5)
+    latency = report.latency(Till.ask, Till.charge)
+    assert latency.count == 20
+    assert 0.5 <= latency.min < latency.max <= report.latency(Till.ask).max
+    assert report.latency(Till.ask, Till.charge, after=1.0).count < 20
+    with pytest.raises(DefinitionError, match="handled nothing"):
+        report.latency(Till.ask, Till.later)
+    with pytest.raises(DefinitionError, match="two classes of events"):
+        report.latency(Till.ask, Placed)
+
+
 def test_the_warm_up_does_not_count():
     with Simulation(1) as sim:
         till, _ = shop(sim)

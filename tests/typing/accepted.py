@@ -747,6 +747,7 @@ def loads(sim: Simulation) -> None:
     report = sim.run(until=60)
     assert_type(report, Report)
     assert_type(report.latency(Counter.add), Histogram)
+    assert_type(report.latency(Counter.add, Counter.slow), Histogram)
     assert_type(report.latency(Counter, "orders.placed", after=10), Histogram)
     assert_type(interval_of([report.latency(Counter, Counter).p99]), Interval)
     sim.cost(Counter.slow, lognormal(0.1, p99=1.0))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.sim.figures.histogram import Histogram
 
 if TYPE_CHECKING:
-    from actorflow.sim.figures.tables import PublishedEvent
+    from actorflow.sim.figures.tables import HandledMessage, PublishedEvent
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,27 @@ def latency_between(first: Sequence[PublishedEvent], last: Sequence[PublishedEve
             end = next_time(by_key.get(event.key, ()), event.time)
         if end is not None:
             found.add(end - event.time)
+    return found
+
+
+def latency_of_handlers(
+    first: Sequence[HandledMessage], last: Sequence[HandledMessage], after: float = 0.0
+) -> Histogram:
+    """Return the time from the arrival of each message to the next end of another one of the same client event.
+
+    Args:
+        first: the one messages.
+        last: the others.
+        after: virtual seconds; earlier ones of the first are left out.
+    """
+    ends: defaultdict[int, list[float]] = defaultdict(list)
+    for message in last:
+        ends[message.cause].append(message.end)
+    found = Histogram()
+    for message in first:
+        end = next_time(ends.get(message.cause, ()), message.arrival)
+        if end is not None and message.arrival >= after:
+            found.add(end - message.arrival)
     return found
 
 

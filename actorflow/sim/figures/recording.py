@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.refs.cell import BUSY
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.job_rows import JobRow, QueueRow
-from actorflow.sim.figures.tables import ActorFigures, BusySpan, HandlerFigures
+from actorflow.sim.figures.tables import ActorFigures, BusySpan, HandledMessage, HandlerFigures
 from actorflow.sim.figures.time_series import TimeSeries
 from actorflow.sim.world.host import OWN_CODE
 
@@ -59,15 +59,17 @@ class OpenSpan:
         name: of its handler; "": it is not known yet.
         begin: virtual seconds.
         arrival: virtual seconds; None: not known.
+        cause: the client event that it comes of, if that is known.
         job: the job that it is, if it is one.
     """
 
-    __slots__ = ("arrival", "begin", "job", "name")
+    __slots__ = ("arrival", "begin", "cause", "job", "name")
 
     def __init__(self, name: str, begin: float, arrival: float | None) -> None:
         self.name = name
         self.begin = begin
         self.arrival = arrival
+        self.cause: int | None = None
         self.job: JobRow | None = None
 
 
@@ -80,6 +82,7 @@ class RunRecording:
         others: actors that came when there were many, and have no row.
         spans: of the Gantt chart.
         left_out: spans that came after those.
+        handled: messages, by the names of their handlers.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
@@ -88,6 +91,7 @@ class RunRecording:
         self.others: dict[int, None] = {}
         self.spans: list[BusySpan] = []
         self.left_out = 0
+        self.handled: dict[str, list[HandledMessage]] = {}
         self._clock = clock
         self._arrivals: dict[int, tuple[Item, float]] = {}  # of messages that wait, by their id
         self._open: dict[ActorRef[Any], OpenSpan] = {}
@@ -106,6 +110,7 @@ class RunRecording:
             span.begin = now
         self.spans.clear()
         self._handlers.clear()
+        self.handled.clear()
         self.left_out = 0
 
     # --- as the run goes on ------------------------------------------------------------------------------------------
@@ -121,7 +126,7 @@ class RunRecording:
         if row is not None:
             row.queue.set(now, row.queue.value + 1)
 
-    def handle(self, ref: ActorRef[Any], item: Item, name: str) -> None:
+    def handle(self, ref: ActorRef[Any], item: Item, name: str, cause: int | None) -> None:
         """Note that a message is handled from now on."""
         if self.is_own(ref):
             return
@@ -135,7 +140,8 @@ class RunRecording:
             if waiting and not ref._queue:  # some wait no more: their host has died, or a bound has dropped them
                 waiting = 0
             row.queue.set(now, waiting)
-        self._open[ref] = OpenSpan(name, now, arrival)
+        self._open[ref] = span = OpenSpan(name, now, arrival)
+        span.cause = cause
 
     def name(self, ref: ActorRef[Any], name: str, job: JobRow | None = None) -> None:
         """Note the handler of the message at hand, which begins now; if that has one already, the next one begins."""
@@ -182,6 +188,8 @@ class RunRecording:
             if span.arrival is not None:
                 figures.wait.add(span.begin - span.arrival)
                 figures.sojourn.add(now - span.arrival)
+                if span.cause is not None:
+                    self.handled.setdefault(span.name, []).append(HandledMessage(span.arrival, now, span.cause))
 
     def figures_of(self, name: str) -> HandlerFigures:
         """Return the figures of a handler."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from actorflow.sim.figures.histogram import Histogram
@@ -21,6 +21,20 @@ class PublishedEvent(NamedTuple):
     time: float
     key: str | None
     correlation: str
+
+
+class HandledMessage(NamedTuple):
+    """One message that was handled.
+
+    Attributes:
+        arrival: virtual seconds.
+        end: virtual seconds, at which its handler was done.
+        cause: the number of the client event that it comes of.
+    """
+
+    arrival: float
+    end: float
+    cause: int
 
 
 class BusySpan(NamedTuple):
@@ -144,6 +158,7 @@ class Figures:
         gantt: times for which actors were busy, in the order of their ends; at most 2,000.
         left_out: times that came after those.
         diagram: the last messages between hosts, as a Mermaid sequence diagram.
+        handled: messages by the names of their handlers, of which the client event is known.
     """
 
     begin: float
@@ -154,6 +169,7 @@ class Figures:
     gantt: list[BusySpan]
     left_out: int
     diagram: str
+    handled: dict[str, list[HandledMessage]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
