@@ -124,6 +124,22 @@ def test_timers_pipes_raw_messages_and_async_handlers_cost_what_their_methods_do
             assert round(end - start, 9) == {"timer": 1.25, "raw": 2.0, "async": 0.5, 1: 0.25, "proxy": 0.25}[what]
 
 
+def test_costs_may_be_declared_before_the_app_starts():
+    with Simulation() as sim:
+        sim.cost(Till.charge, 0.5)
+        sim.cost(plain, 2.0)
+        sim.cores(1)
+        sim.record()
+        system = sim.start(af.App("shop").add(af.child(Till).options(name="till"), plain).queue("jobs", workers=1))
+        job = system.queue("jobs").enqueue(plain, 1)
+        till = system.find("/shop/till", Till)
+        till.cast(Till.charge, 1)
+        figures = sim.run(until=10).figures
+        assert sim.peek(till).done == [(0.5, 1)]
+        assert job.result() == 2.0
+    assert figures.handlers["Till.charge"].wait.count == 1
+
+
 def test_a_class_has_a_cost_for_all_messages_without_one_of_their_own():
     with Simulation() as sim:
         till, _ = shop(sim)
