@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.sim.world.scheduler import is_callers
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ class ErrorCount(logging.Handler):
         for frame, line in traceback.walk_tb(error.__traceback__):
             if is_callers(frame.f_code.co_filename):
                 place = f"{Path(frame.f_code.co_filename).name}:{line}"
+        if not place and isinstance(error, TypeError):  # of a message that does not fit its handler
+            place = f"a call: {text_of(error, render=str)}"
         if place:
             self.counts[type(error).__name__, place] += 1
 

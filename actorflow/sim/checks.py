@@ -18,11 +18,13 @@ def property_of(check: Condition, name: str | None) -> str:
     """Return the name of a property: the one given, or that of its function, or the text of a lambda.
 
     Raises:
-        DefinitionError: it is no function without arguments.
+        DefinitionError: it is no function without arguments, or the name is none.
     """
     if not callable(check):
         raise DefinitionError(f"{text_of(check)} is no check: give a function without arguments")
     if name is not None:
+        if not isinstance(name, str) or not name.strip():
+            raise DefinitionError(f"{text_of(name)} is no name of a property: give a text, or None")
         return name
     given = getattr(check, "__name__", type(check).__name__)
     if given != "<lambda>":
@@ -49,13 +51,14 @@ class Always:
         """
         try:
             value = self.check()
+            is_broken = value is not None and not value
         except AssertionError as error:
             raise SimulationFailure(self.name, now, text_of(error, render=str)) from error
         except DefinitionError:
             raise
         except Exception as error:
             raise SimulationFailure(self.name, now, f"the check raised {reason_of(error)}") from error
-        if value is not None and not value:
+        if is_broken:
             raise SimulationFailure(self.name, now)
 
 
@@ -123,3 +126,11 @@ def check_within(within: object) -> float:
     if isinstance(within, bool) or not isinstance(within, int | float) or not 0 < within < math.inf:
         raise DefinitionError(f"within={text_of(within)}: give virtual seconds, more than 0")
     return float(within)
+
+
+def sends(*checks: Always | Eventually | Sometimes) -> DefinitionError:
+    """Return the error of a check, one of these, that has sent a message."""
+    return DefinitionError(
+        "a check sends a message, and would after each step, without end: let it look at actors, by sim.peek(actor), "
+        f"and send in sim.at(...).call(...); the checks are {', '.join(text_of(check.name) for check in checks)}"
+    )

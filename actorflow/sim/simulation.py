@@ -13,12 +13,12 @@ from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.sim.calls import called
-from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of
+from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of, sends
 from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
-from actorflow.sim.faults.targets import Target, actor_of, found, present_actor
+from actorflow.sim.faults.targets import Target, actor_of, present_actor, two_hosts
 from actorflow.sim.figures.publications import Publications
 from actorflow.sim.load.workload import Workload
 from actorflow.sim.patches import patched
@@ -26,6 +26,7 @@ from actorflow.sim.report import Report, report_of
 from actorflow.sim.stubs import Stubs
 from actorflow.sim.world.crash import unfreeze
 from actorflow.sim.world.link import Link, is_number
+from actorflow.sim.world.nesting import refuse_within_another
 from actorflow.sim.world.node import SimNode
 from actorflow.sim.world.operator import Operator
 from actorflow.sim.world.scheduler import SimWorld
@@ -90,10 +91,11 @@ class Simulation(Stubs, Workload):
             turn_seconds: seconds of real time that a handler may keep its turn; None: any.
 
         Raises:
-            DefinitionError: an argument makes no sense.
+            DefinitionError: an argument makes no sense, or a handler of another simulation makes it.
         """
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise DefinitionError(f"seed={text_of(seed)}: give a number, 0 or more")
+        refuse_within_another()
         self.chooser = Chooser(seed, tape)
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
         self._publications = Publications(self.world.clock)
@@ -131,7 +133,7 @@ class Simulation(Stubs, Workload):
             The system of the first node.
 
         Raises:
-            DefinitionError: an argument makes no sense, or an app was started already.
+            DefinitionError: an argument makes no sense, an app was started already, or the simulation is closed.
             ActorflowError: a part could not start.
         """
         if not isinstance(app, App):
@@ -140,6 +142,7 @@ class Simulation(Stubs, Workload):
             raise DefinitionError(f"nodes={text_of(nodes)}: give a number from 1 to 100")
         if hosts not in {"each", "one"}:
             raise DefinitionError(f"hosts={text_of(hosts)}: give 'each' or 'one'")
+        self._check_open()
         if self.nodes:
             raise DefinitionError(f"start({app!r}): {self.nodes[0].app!r} was started already; give it more parts")
         self.store = self.world.store = SimStore(self.world)
@@ -163,7 +166,7 @@ class Simulation(Stubs, Workload):
         if between is None:
             network.standard = link
             return
-        one, other = (found(self.nodes, target)[1] for target in between)
+        one, other = two_hosts(self.nodes, between, f"network(between={text_of(between)})")
         network.links[one, other] = network.links[other, one] = link
 
     def at(self, time: float) -> At:
@@ -173,8 +176,9 @@ class Simulation(Stubs, Workload):
             time: virtual seconds since the start.
 
         Raises:
-            DefinitionError: it is no time to come.
+            DefinitionError: it is no time to come, or the simulation is closed.
         """
+        self._check_open()
         if not is_number(time) or not self.world.clock.now <= time < math.inf:
             raise DefinitionError(f"at({text_of(time)}): give virtual seconds, {self.world.clock.now:g} or more")
         return At(self, time)
@@ -204,6 +208,7 @@ class Simulation(Stubs, Workload):
         Raises:
             DefinitionError: an argument makes no sense.
         """
+        self._check_open()
         if not is_number(rate) or not 0 < rate < math.inf:
             raise DefinitionError(f"chaos(rate={text_of(rate)}): give faults a second, more than 0")
         if not is_number(until) or not self.world.clock.now < until < math.inf:
@@ -286,12 +291,13 @@ class Simulation(Stubs, Workload):
 
         Raises:
             SimulationFailure: a property does not hold.
-            DefinitionError: the time is over.
+            DefinitionError: the time is over, or the simulation is closed.
             StuckError: it takes too many steps, or a handler keeps its turn.
         """
         world = self.world
+        self._check_open()
         if not is_number(until) or not world.clock.now <= until < math.inf:
-            raise DefinitionError(f"run(until={text_of(until)}): it is {world.clock.now:g} s already")
+            raise DefinitionError(f"run(until={text_of(until)}): give virtual seconds; it is {world.clock.now:g} s")
         self.has_run = True
         if self.is_blind:
             self._sleep_until(until)
@@ -318,16 +324,14 @@ class Simulation(Stubs, Workload):
         return report_of(self.world, self.faults, self.chooser.left_out, self._publications, self.world_load)
 
     def _sleep_until(self, time: float) -> None:
-        if time > self.world.clock.now:
-            self.world.sleep(time - self.world.clock.now)
-        else:
-            self.world.sleep(0)
+        self.world.sleep(max(0.0, time - self.world.clock.now))
 
     def _look(self) -> None:
         now = self.world.clock.now
         if self.stop_at_step is not None and self.world.steps >= self.stop_at_step:
             self.stop_at_step = None
             breakpoint()  # noqa: T100 - asked for by --sim-until-step; `self` is the simulation
+        events = self.world.client_events
         for always in self._always:
             always.look(now)
         for sometimes in self._sometimes:
@@ -335,6 +339,8 @@ class Simulation(Stubs, Workload):
         if self._eventually and now >= max((fault.end for fault in self.faults), default=0.0):
             for eventually in self._eventually:
                 eventually.look(now)
+        if self.world.client_events != events:
+            raise sends(*self._always, *self._sometimes, *self._eventually)
 
     # --- for `At` ----------------------------------------------------------------------------------------------------
 
@@ -394,14 +400,18 @@ class Simulation(Stubs, Workload):
         """Call a function of a fault or a client; its error ends the run."""
         try:
             act()
-        except Exception as error:  # noqa: BLE001 - the one who waits for the run gets it
+        except BaseException as error:  # noqa: BLE001 - the one who waits for the run gets it, also a pytest.fail()
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         if self.world.failure is None:
             self.world.failure = error
 
     # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self.is_over:
+            raise DefinitionError("the simulation is closed, and nothing runs in it any more: make a new one")
 
     def close(self) -> None:
         """End the run: nothing of it is left, no thread and no frame."""

@@ -119,6 +119,23 @@ def test_names_of_modules_that_runs_change_are_told(write_app):
     assert json.loads(sim(SHOP.replace("shop", "shop_mended"), "--runs", "3", "--json").stdout)["shared"] == []
 
 
+def test_a_message_that_does_not_fit_its_handler_is_told_though_no_line_of_the_user_raised(write_app):
+    app = write_app("""
+        class Deaf(af.Actor):
+            def hear(self):
+                pass
+        app = af.App("deaf", system=af.Settings(intensity=1000)).add(af.child(Deaf).options(name="deaf"))
+        @app.scenario
+        def scenario(sim, system):
+            sim.at(1).call(lambda: system.find("/deaf/deaf", Deaf).cast(Deaf.hear, "what?"))
+    """)
+    done = sim(app, "--runs", "2")
+    assert done.exit_code == 0
+    assert re.search(
+        r"handlers raised: TypeError at a call: Deaf.hear\(\) takes 1 .* 2 were given, 2 times\n", done.stdout
+    )
+
+
 def test_a_scenario_of_a_file_is_run_and_named_in_the_command_that_repeats_it(write_app, folder):
     app = write_app("""
         class Counter(af.Actor):

@@ -178,10 +178,10 @@ class Future(pykka.Future[T]):
         execution = CURRENT.get()
         if timeout is None:
             timeout = self._ask_timeout
-        if execution is not None:
-            execution.wait(self, timeout)
-            return
         driver = DRIVERS.get(threading.get_ident()) if DRIVERS else None
+        if execution is not None and (driver is None or execution.scheduler.is_virtual or not self._is_virtual):
+            execution.wait(self, timeout)
+            return  # else a handler of a live system has made a virtual one, and drives it
         if driver is not None:
             driver(self, timeout)
         else:

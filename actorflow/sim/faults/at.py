@@ -6,16 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
+from actorflow.app.app import App
 from actorflow.errors import DefinitionError
 from actorflow.sim.faults.fault import Fault
 from actorflow.sim.faults.store import StoreFaults, check_seconds
-from actorflow.sim.faults.targets import Target, found, name_of, present
+from actorflow.sim.faults.targets import Target, found, name_of, present, two_hosts
 from actorflow.sim.world.crash import crash_host, refs_below
 from actorflow.sim.world.link import is_number
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.app.app import App
     from actorflow.sim.simulation import Simulation
     from actorflow.sim.world.host import SimHost
     from actorflow.sim.world.network import Pair
@@ -173,6 +173,10 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such node, or the app has another name.
         """
+        if not isinstance(app, App):
+            raise DefinitionError(f"deploy({text_of(app)}): give an af.App")
+        if nodes is not None and (isinstance(nodes, str) or not isinstance(nodes, Sequence)):
+            raise DefinitionError(f"deploy(nodes={text_of(nodes)}): give the numbers of nodes in a list, or None")
         numbers = range(len(self._sim.nodes)) if nodes is None else nodes
         for number in numbers:
             if number not in range(len(self._sim.nodes)):
@@ -231,7 +235,7 @@ class At(StoreFaults):
         both: bool,
     ) -> Self:
         pairs: list[Pair] = []
-        found(self._sim.nodes, ends[0])
+        two_hosts(self._sim.nodes, ends, text)
 
         def act(fault: Fault) -> None:
             one, other = map(self._hosts, ends)

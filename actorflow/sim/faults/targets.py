@@ -52,6 +52,21 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
     return next(iter(hosts.values()))
 
 
+def two_hosts(nodes: Sequence[SimNode], ends: tuple[Target, Target], text: str) -> tuple[SimHost, SimHost]:
+    """Return the hosts of two targets, between which messages pass.
+
+    Raises:
+        DefinitionError: they are no two, there is no such target, or both are one host, which sends itself nothing.
+    """
+    given: object = ends
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise DefinitionError(f"{text}: give two hosts")
+    one, other = (found(nodes, end)[1] for end in ends)
+    if one is other and not any(isinstance(end, SimNode) for end in ends):
+        raise DefinitionError(f"{text}: both are on {one.name}, and no message leaves it")
+    return one, other
+
+
 def everywhere(nodes: Sequence[SimNode]) -> list[tuple[SimNode, ActorRef[Any]]]:
     """Return all living actors, each with its node."""
     return [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.choices.chooser import stream_of
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from actorflow.sim.world.node import SimNode
     from actorflow.sim.world.scheduler import SimWorld
     from actorflow.tasks.task import AnyTask
+
+MOST_REQUESTS: Final = 1_000_000  # of one call of `clients`: more than a run may have steps
 
 
 class Workload:
@@ -110,7 +112,7 @@ class Workload:
             act: is called with the number of each, from 0: it sends, publishes or starts something, and does not wait.
 
         Raises:
-            DefinitionError: it is no Clients, or no function.
+            DefinitionError: it is no Clients, or no function. A run in which a million requests come ends with it.
         """
         if not isinstance(clients, Clients):
             raise DefinitionError(f"clients({text_of(clients)}): give Clients(rate=...)")
@@ -129,12 +131,20 @@ class Workload:
         if following is None:
             return
         number, time = following
+        if number >= MOST_REQUESTS:
+            many = f"clients: more than {MOST_REQUESTS:,} requests come by {time:g} s of virtual time"
+            self._fail(DefinitionError(f"{many}: give a lower rate, a count or an until"))
+            return
 
         def come() -> None:
             self._come(times, act, words)
             self.enter(lambda: act(number), lambda: f"{words} {number}")
 
         self.world.timers.add(time, come)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run with an error."""
+        raise NotImplementedError  # pragma: no cover - the simulation has it
 
     def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
         """Call a function of a client now."""

@@ -54,8 +54,8 @@ def explained(
         scenario = f"{left}\n{scenario}"
     if smallest.key != outcome.key:
         scenario = f"it did not fail again with the same seed: something that no choice decides has a part\n{scenario}"
-        return failure_of(outcome.failure, seed, scenario)
-    return failure_of(smallest.failure, seed, scenario)
+        return failure_of(outcome, seed, scenario)
+    return failure_of(smallest, seed, scenario)
 
 
 def keep(folder: TapeFolder, tape: Tape, key: str) -> str:
@@ -66,9 +66,12 @@ def keep(folder: TapeFolder, tape: Tape, key: str) -> str:
         return f"not kept: {reason_of(error)}"
 
 
-def failure_of(failure: Exception | None, seed: int, scenario: str) -> SimulationFailure:
-    """Return an error with its seed and its scenario."""
+def failure_of(outcome: RunOutcome, seed: int, scenario: str) -> SimulationFailure:
+    """Return the error of a run with its seed and its scenario."""
+    failure = outcome.failure
     assert failure is not None
     if isinstance(failure, SimulationFailure):
         return SimulationFailure(failure.property, failure.time, failure.why, seed=seed, scenario=scenario)
-    return SimulationFailure(type(failure).__name__, 0.0, reason_of(failure), seed=seed, scenario=scenario)
+    return SimulationFailure(
+        type(failure).__name__, outcome.figures.time, reason_of(failure), seed=seed, scenario=scenario
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from actorflow.app.settings import Settings
 from actorflow.app.virtual import VirtualSystem
 from actorflow.core.actors.actor import Actor
+from actorflow.core.messages.execution import Abandoned
 from actorflow.sim.world.host import NodeHosts
 from actorflow.sim.world.scheduler import SimScheduler
 
@@ -20,11 +21,13 @@ NAME = "operator"
 class OperatorCall(Actor):
     """Calls one function, which may wait, and ends."""
 
-    def act(self, function: Callable[[], object], failed: Callable[[Exception], object]) -> None:
+    def act(self, function: Callable[[], object], failed: Callable[[BaseException], object]) -> None:
         """Call the function."""
         try:
             function()
-        except Exception as error:  # noqa: BLE001 - the one who waits for the run gets it
+        except Abandoned:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the one who waits for the run gets it
             failed(error)
         self.stop()
 
@@ -36,6 +39,6 @@ class Operator:
         scheduler = SimScheduler(world, NodeHosts(f"/{NAME}", -1, each=False), name=NAME, ask_timeout=None)
         self.system = VirtualSystem._on(scheduler, NAME, "memory:", Settings())
 
-    def call(self, function: Callable[[], object], failed: Callable[[Exception], object]) -> None:
+    def call(self, function: Callable[[], object], failed: Callable[[BaseException], object]) -> None:
         """Have a function called in a handler of its own."""
         self.system.spawn(OperatorCall).cast(OperatorCall.act, function, failed)

@@ -98,8 +98,8 @@ class SimBase(CopyingBase):
         if sender is None:
             return None
         scheduler: Any = sender._scheduler
-        if scheduler.number < 0:
-            return None  # a client, that may wait
+        if getattr(scheduler, "number", -1) < 0:
+            return None  # a client, that may wait; or an actor outside of the simulation, in whose handler it runs
         source: SimHost = scheduler.hosts_here.of(sender)
         return None if source is self._virtual_host else source
 

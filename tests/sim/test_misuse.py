@@ -1,0 +1,157 @@
+"""What is no simulation is refused at once, in words: a closed one, a check that sends, two ends that are one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+
+import actorflow as af
+from actorflow.errors import DefinitionError
+from actorflow.sim import Clients, Link, Simulation, SimulationFailure, simulate
+
+A = TypeVar("A", bound=af.Actor)
+
+
+def find(sim: Simulation, name: str, kind: type[A]) -> af.ActorRef[A]:
+    ref = sim.start(APP).find(f"/demo/{name}", kind)
+    assert ref is not None
+    return ref
+
+
+class Counter(af.Actor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.n = 0
+
+    def add(self) -> int:
+        self.n += 1
+        return self.n
+
+
+class Simulator(af.Actor):
+    def ask_in_simulation(self) -> int:
+        with Simulation(seed=1) as sim:
+            n = find(sim, "counter", Counter).call(Counter.add).get(timeout=5)
+            sim.run(until=2)
+        return n
+
+
+APP = af.App("demo").add(
+    af.child(Counter).options(name="counter"),
+    af.child(Simulator).options(name="simulator"),
+)
+
+
+def raises(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda sim: sim.run(until=5),
+        lambda sim: sim.start(APP),
+        lambda sim: sim.at(2),
+        lambda sim: sim.chaos(rate=1, until=5),
+    ],
+)
+def test_a_closed_simulation_is_refused_instead_of_waited_for(use: Callable[[Simulation], Any]) -> None:
+    with Simulation() as sim:
+        sim.start(APP)
+    with pytest.raises(DefinitionError, match="closed"):
+        use(sim)
+
+
+def test_a_check_that_sends_is_refused_at_its_first_message() -> None:
+    with Simulation() as sim:
+        counter = find(sim, "counter", Counter)
+        sim.always(lambda: counter.cast(Counter.add), "busy body")
+        with pytest.raises(DefinitionError, match=r"a check sends.*'busy body'"):
+            sim.run(until=1)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), pytest.fail.Exception("bad")])
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_an_error_of_a_client_that_is_no_exception_ends_the_run(error: BaseException, *, may_wait: bool) -> None:
+    with Simulation() as sim:
+        sim.start(APP)
+        if may_wait:
+            sim.at(0.5).busy(heal=2)
+        sim.at(1).call(partial(raises, error))
+        with pytest.raises(type(error)):
+            sim.run(until=3)
+
+
+def test_a_handler_of_a_live_system_drives_a_simulation() -> None:
+    with af.ActorSystem("live") as system:
+        assert system.spawn(Simulator).call(Simulator.ask_in_simulation).get(timeout=100) == 1
+
+
+def test_a_simulation_in_a_handler_of_another_is_refused() -> None:
+    with Simulation() as sim:
+        simulator = find(sim, "simulator", Simulator)
+        with pytest.raises(DefinitionError, match="a handler of /demo/simulator"):
+            simulator.call(Simulator.ask_in_simulation).get(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda sim: sim.network(Link(), between=("counter",)), "give two hosts"),
+        (lambda sim: sim.network(Link(), between=5), "give two hosts"),
+        (lambda sim: sim.network(Link(), between=("counter", Counter)), "both are on /demo/counter"),
+        (lambda sim: sim.at(1).partition("counter", Counter, heal=1), "both are on /demo/counter"),
+        (lambda sim: sim.at(1).drop("counter", "counter", heal=1), "both are on /demo/counter"),
+        (lambda sim: sim.at(1).deploy(5), "give an af.App"),
+        (lambda sim: sim.at(1).deploy(APP, nodes=0), "give the numbers of nodes"),
+        (lambda sim: sim.always(bool, 5), "no name of a property"),
+        (lambda sim: sim.run(until=float("nan")), "give virtual seconds"),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_refused_in_words(use: Callable[[Simulation], Any], words: str) -> None:
+    with Simulation() as sim:
+        sim.start(APP)
+        with pytest.raises(DefinitionError, match=words):
+            use(sim)
+
+
+class NoTruth:
+    def __bool__(self) -> bool:
+        raise ValueError("neither")
+
+
+def test_a_check_whose_answer_has_no_truth_breaks_its_property() -> None:
+    @simulate(runs=1, tapes=None)
+    def body(sim: Simulation) -> None:
+        sim.start(APP)
+        sim.always(NoTruth, "truth")
+        sim.run(until=1)
+
+    with pytest.raises(SimulationFailure, match="'truth' does not hold.*neither"):
+        body()  # type: ignore[call-arg]
+
+
+def test_clients_whose_rate_no_run_can_bear_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actorflow.sim.load.workload.MOST_REQUESTS", 10)
+    came: list[int] = []
+    with Simulation() as sim:
+        sim.start(APP)
+        sim.clients(Clients(rate=1e300, until=5), came.append)
+        with pytest.raises(DefinitionError, match="more than 10 requests come by .* s of virtual time"):
+            sim.run(until=5)
+    assert came == list(range(10))
+
+
+def test_an_error_that_ends_a_run_is_told_with_its_time() -> None:
+    @simulate(runs=1, tapes=None)
+    def body(sim: Simulation) -> None:
+        sim.start(APP)
+        sim.at(1.5).call(partial(raises, ValueError("sour")))
+        sim.run(until=3)
+
+    with pytest.raises(SimulationFailure, match=r"'ValueError' does not hold at 1.5 s with seed 0: ValueError: sour"):
+        body()  # type: ignore[call-arg]
