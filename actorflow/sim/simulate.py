@@ -30,7 +30,7 @@ def simulate(
     """Run a test with many seeds; a failure is shrunk, and names the seed that repeats it.
 
     The test takes a `Simulation` as its first argument, starts an app in it, and calls `run`. pytest's fixtures may
-    follow as further arguments.
+    follow as further arguments. A method of a class of tests has the `Simulation` after `self`.
 
     >>> import actorflow as af
     >>> class Counter(af.Actor):
@@ -73,17 +73,24 @@ def simulate(
 
     def decorate(function: F) -> F:
         parameters = list(inspect.signature(function).parameters.values())
-        if not parameters:
+        is_method = bool(parameters) and parameters[0].name == "self"
+        if len(parameters) <= is_method:
             raise DefinitionError(f"{function.__qualname__} takes no argument: its first one is the Simulation")
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise DefinitionError(
+                f"{function.__qualname__} is async, or yields: a test of a simulation is a plain function, which calls "
+                "sim.run(until=...)"
+            )
 
         @functools.wraps(function)
         def search(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
             folder = None if tapes is None else folder_of(function, Path(tapes))
-            search_of = Search(TestBody(function, args, kwargs), folder, delays=exhaustive)
+            test = TestBody(function, args[is_method:], kwargs, args[:is_method])
+            search_of = Search(test, folder, delays=exhaustive)
             search_of.run(range(first, first + runs))
 
-        search.__signature__ = inspect.Signature(parameters[1:])  # type: ignore[attr-defined]
+        search.__signature__ = inspect.Signature(parameters[:is_method] + parameters[is_method + 1 :])  # type: ignore[attr-defined]
         return search  # type: ignore[return-value]
 
     return decorate

@@ -68,7 +68,10 @@ def settings_of(given: dict[str, Any]) -> SearchSettings:
 
     options = dict(given)
     if "budget" in options:
-        options["budget"] = seconds_of(options["budget"])
+        try:
+            options["budget"] = seconds_of(options["budget"])
+        except DefinitionError as error:
+            raise DefinitionError(f"budget={error}") from None
     if "tape" in options:
         options["tape"] = Path(options["tape"])
     if options.get("workers", 1) > MOST_WORKERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -155,3 +156,36 @@ def test_an_error_that_ends_a_run_is_told_with_its_time() -> None:
 
     with pytest.raises(SimulationFailure, match=r"'ValueError' does not hold at 1.5 s with seed 0: ValueError: sour"):
         body()  # type: ignore[call-arg]
+
+
+class TestOfAClass:
+    def __init__(self) -> None:
+        self.count = 0
+
+    __test__ = False  # it is called below
+
+    @simulate(runs=3, tapes=None)
+    def test_counts(self, sim: Simulation, fixture: int) -> None:
+        self.count += fixture
+        sim.start(APP)
+        sim.run(until=1)
+
+
+def test_a_method_of_a_class_of_tests_has_the_simulation_after_self() -> None:
+    tests = TestOfAClass()
+    method: Any = tests.test_counts
+    assert list(inspect.signature(method).parameters) == ["fixture"]
+    method(fixture=2)
+    assert tests.count == 6
+
+
+def test_a_test_that_is_async_or_yields_is_refused_where_it_is_written() -> None:
+    async def waits(sim: Simulation) -> None:
+        sim.run(until=1)
+
+    def yields(sim: Simulation) -> Any:
+        yield sim.run(until=1)
+
+    for function in (waits, yields):
+        with pytest.raises(DefinitionError, match=f"{function.__name__} is async, or yields: .* plain function"):
+            simulate(runs=1)(function)  # type: ignore[type-var]

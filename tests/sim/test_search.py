@@ -288,7 +288,11 @@ def test_pytest_takes_each_option(project):
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [("--sim-budget=soon", "no time"), ("--sim-seed=-1", "seed=-1"), ("--sim-workers=0", "workers=0")],
+    [
+        ("--sim-budget=soon", "--sim-budget=.soon. is no time"),
+        ("--sim-seed=-1", "seed=-1"),
+        ("--sim-workers=0", "workers=0"),
+    ],
 )
 def test_pytest_refuses_an_option_that_makes_no_sense(project, option, words):
     result = project.runpytest(option)

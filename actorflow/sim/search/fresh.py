@@ -37,7 +37,7 @@ def key_in_fresh_process(body: Body, seed: int) -> str | None:
     if "<locals>" in function.__qualname__ or function.__module__ == "__main__":
         return None
     try:
-        args, buffers = dumps((body.args, body.kwargs), "an argument of the test")
+        args, buffers = dumps((body.args, body.kwargs, body.before), "an argument of the test")
     except Exception:  # noqa: BLE001 - a fixture that does not survive a pickle: it is not run there
         return None
     if buffers:
@@ -94,8 +94,8 @@ def main() -> None:
     found: Any = module_of(order["module"], order["file"])
     for name in order["name"].split("."):
         found = getattr(found, name)
-    args, kwargs = loads(bytes.fromhex(order["args"]), ())
-    outcome = run_once(TestBody(inspect.unwrap(found), args, kwargs), order["seed"])
+    args, kwargs, before = loads(bytes.fromhex(order["args"]), ())
+    outcome = run_once(TestBody(inspect.unwrap(found), args, kwargs, before), order["seed"])
     print(MARK + json.dumps(outcome.key))  # noqa: T201 - for the process that waits
 
 

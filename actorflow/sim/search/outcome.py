@@ -63,18 +63,19 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class TestBody:
-    """A test that takes a simulation, and the values of its other arguments."""
+    """A test that takes a simulation, and the values of its other arguments; before these, the object of a method."""
 
     __test__ = False  # for pytest: it is none
 
     function: Callable[..., None]
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
+    before: tuple[Any, ...] = ()
 
     def __call__(self, sim: Simulation) -> None:
         """Run the test."""
         __tracebackhide__ = True
-        self.function(sim, *self.args, **self.kwargs)
+        self.function(*self.before, sim, *self.args, **self.kwargs)
 
 
 def run_once(
