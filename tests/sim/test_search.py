@@ -289,7 +289,7 @@ def test_pytest_takes_each_option(project):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--sim-budget=soon", "--sim-budget=.soon. is no time"),
+        ("--sim-budget=soon", "--sim-budget='soon' is no time"),
         ("--sim-seed=-1", "seed=-1"),
         ("--sim-workers=0", "workers=0"),
     ],
