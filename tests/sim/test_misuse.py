@@ -110,6 +110,8 @@ def test_a_simulation_in_a_handler_of_another_is_refused() -> None:
         (lambda sim: sim.at(1).deploy(5), "give an af.App"),
         (lambda sim: sim.at(1).deploy(APP, nodes=0), "give the numbers of nodes"),
         (lambda sim: sim.always(bool, 5), "no name of a property"),
+        (lambda sim: Clients(trace=5, shape="trace"), r"Clients\(trace=5\): give recorded times"),
+        (lambda sim: Clients(rate=1, shape=["burst"]), "give one of poisson"),
         (lambda sim: sim.run(until=float("nan")), "give virtual seconds"),
     ],
 )

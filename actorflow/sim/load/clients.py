@@ -55,7 +55,7 @@ class Clients:
     trace: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if self.shape not in SHAPES:
+        if not isinstance(self.shape, str) or self.shape not in SHAPES:
             raise wrong("shape", self.shape, f"give one of {', '.join(SHAPES)}")
         given: Any = self.rate
         if given is not None and not (is_number(given) and 0 < given < math.inf):
@@ -76,11 +76,14 @@ class Clients:
         self._check_trace()
 
     def _check_trace(self) -> None:
+        try:
+            times: list[Any] = list(self.trace)
+        except TypeError:
+            raise wrong("trace", self.trace, "give recorded times: seconds") from None
         if self.shape != "trace":
-            if len(self.trace):
+            if times:
                 raise wrong("trace", self.trace, 'it is for shape="trace"')
             return
-        times: list[Any] = list(self.trace)
         if not times:
             raise wrong("trace", self.trace, "give recorded times: seconds")
         for before, time in itertools.pairwise([-math.inf, *times]):
