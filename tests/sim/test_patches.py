@@ -25,7 +25,7 @@ from time import time as imported_time
 import pytest
 
 import actorflow as af
-from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.futures import thread_wait
 from actorflow.sim import NotSimulated, Simulation
 from actorflow.sim.patches import patched
 from actorflow.testing import LeakCheck
@@ -494,13 +494,13 @@ def test_a_patch_that_cannot_be_put_on_leaves_none(monkeypatch):
             pass
 
     before = functions()
-    driver = DRIVERS.get(threading.get_ident())
+    driver = thread_wait.DRIVERS.get(threading.get_ident())
     patches = (*patched.all_patches(), Bad())
     monkeypatch.setattr(patched, "all_patches", lambda: patches)
     with pytest.raises(ZeroDivisionError):
         Simulation(1)
     assert functions() == before
-    assert DRIVERS.get(threading.get_ident()) == driver
+    assert thread_wait.DRIVERS.get(threading.get_ident()) == driver
 
 
 def test_two_simulations_in_two_threads_have_their_own_time_and_numbers():

@@ -7,7 +7,7 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers.world import World
-from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.futures import thread_wait
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.durable.actors import Account
@@ -279,7 +279,7 @@ def test_virtual_systems_of_one_thread_are_used_and_ended_in_any_order(alone, fi
     assert left.queue(left.name).enqueue(double, 4).result(timeout=100) == 8
     left.stop()
     assert ids(alone) == set()
-    assert threading.get_ident() not in DRIVERS
+    assert threading.get_ident() not in thread_wait.DRIVERS
 
 
 def test_a_virtual_system_that_is_alone_looks_for_nobody_and_ends_its_looks_when_others_have_left(alone):
