@@ -121,6 +121,8 @@ class AsyncSaga(AnySaga, AsyncWorkflow[P, R]):
                 if body.is_replaying:
                     course.replayed = BodyFuture()
                     await course.replayed
+            except GeneratorExit:  # the coroutine was dropped: nothing may be awaited any more
+                raise
             except BaseException as raised:
                 error = error_to_undo(body, course, raised)
                 await drive_async(body, undo_all(course, None, error))

@@ -69,6 +69,7 @@ def _make(home: Any, durable: Any) -> RunNode:
         home.store.members.register("runs", heir_of(home.store, node.look))
         home.store.watch(node.look)
         durable.hear_of_runs = node.look
+        home.scheduler.at_kill.append(node.freeze)
         node.look()  # mail may have come since its first look
         home.run_node = node  # last: an interruption leaves none that hears nothing
     return cast("RunNode", home.run_node)

@@ -3,6 +3,7 @@
 import _thread
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 
@@ -243,6 +244,57 @@ def test_the_asyncio_loop_of_a_host_dies_with_it_and_no_other():
         sim.run(until=20)
         assert sim.peek(dies) is not first
         assert (first.count, sim.peek(dies).count, sim.peek(lives).count) == (3, 0, 19)
+
+
+CODE = []
+
+
+@af.task(name="frames.act")
+async def act() -> None:
+    """Note that it was done."""
+    CODE.append("act")
+
+
+@act.compensate(name="frames.undo")
+async def undo_act(_: None) -> None:
+    """Note that it was undone."""
+    CODE.append("undo")
+
+
+@af.saga(name="frames.saga")
+async def stays() -> None:
+    """Do a step, wait, and clean up with another one."""
+    await act.submit()
+    try:
+        await af.timer(1000)
+    finally:
+        CODE.append("finally")
+        await act.submit()
+
+
+@af.workflow(name="frames.workflow")
+async def swallows() -> None:
+    """Catch whatever comes."""
+    while True:
+        try:
+            await af.timer(1000)
+        except BaseException:
+            CODE.append("caught")
+
+
+def test_async_code_of_a_node_that_dies_is_frozen_until_the_end_and_undoes_nothing():
+    CODE.clear()
+    with Simulation(seed=1) as sim:
+        system = sim.start(af.App("frames").add(stays).add(swallows))
+        sim.at(1).call(lambda: (system.start(stays), system.start(swallows)))
+        sim.run(until=10)
+        sim.nodes[0].kill()
+        gc.collect()
+        assert CODE == ["act"], "a kill runs no clean-up"
+    assert CODE.count("finally") == 1
+    assert "caught" in CODE
+    assert "undo" not in CODE
+    assert CODE.count("act") == 1
 
 
 @pytest.mark.slow

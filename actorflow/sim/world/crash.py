@@ -194,6 +194,12 @@ def unfreeze(world: SimWorld) -> None:
             interrupts.append(error)
         except BaseException as error:  # noqa: BLE001 - its handler is over: nobody waits for it
             logger.debug("an async handler of a host that has died ended with %r", type(error))
+    ends, world.frozen_ends = world.frozen_ends, []
+    for end in ends:
+        try:
+            end()
+        except KeyboardInterrupt as error:
+            interrupts.append(error)
     loops, world.frozen_loops = world.frozen_loops, []
     if world.lost_baton:  # nothing takes a turn any more
         for loop in loops:

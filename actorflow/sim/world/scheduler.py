@@ -55,6 +55,7 @@ class SimWorld(World):
         is_calm: the last fault has healed, and all that is waited for is to come.
         frozen: waits of handlers whose hosts died, and where these run: they are ended after the last check.
         frozen_loops: asyncio loops of hosts that died.
+        frozen_ends: end the frames of other code that was running on them.
     """
 
     def __init__(self, chooser: Chooser, *, step_limit: int | None, turn_seconds: float | None) -> None:
@@ -71,6 +72,7 @@ class SimWorld(World):
         self._note_step = self._trail.steps.append
         self.frozen: dict[Any, Any] = {}
         self.frozen_loops: list[VirtualLoop] = []
+        self.frozen_ends: list[Callable[[], object]] = []
         self.held: dict[Any, ActorRef[Any]] = {}
         self.late: list[Any] = []  # entries of hosts that are paused
         self.any_paused = self.is_calm = False
@@ -248,6 +250,10 @@ class SimScheduler(WorldScheduler):
         self.kinds = SIM_KINDS
         self.note_event = world.note_event
         self.load = world.load
+
+    def end_later(self, end: Callable[[], object]) -> None:
+        """Have frozen frames of this node ended after the last check."""
+        self.world.frozen_ends.append(end)
 
     def new_queue(self) -> deque[Item]:
         """Return an empty queue, as the world has them."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from actorflow.core.drivers.unwinding import end_coroutine
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
@@ -168,11 +170,27 @@ class AsyncBody(Body):
 
     def close(self) -> None:
         """End the frames of the code, which is unloaded: each is raised Unload in, and nothing of it is recorded."""
-        token = CURRENT.set(None if CURRENT.get() is None else self._execution())
-        mark = CURRENT_BODY.set(self.trunk)  # else a task that clean-up code calls would be run as a plain function
-        try:
+        with self._in_place(None if CURRENT.get() is None else self._execution()):
             for task in [*self.loop.tasks(), *self.loop.frozen]:
                 end_frames(task)
+
+    def end_frozen(self) -> None:
+        """End the frames of code whose process was killed, in virtual time; nothing of it is recorded."""
+        with self._in_place(self.execution):
+            for task in [*self.loop.tasks(), *self.loop.frozen]:
+                try:
+                    end_coroutine(task.get_coro())  # type: ignore[arg-type]
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - of clean-up code: nobody waits for it
+                    logger.debug("code of a run whose process was killed ended with %r", type(error))
+
+    @contextlib.contextmanager
+    def _in_place(self, execution: Execution | None) -> Iterator[None]:
+        """Have clean-up code run in the place of the code: else a task that it calls would be run as a function."""
+        token, mark = CURRENT.set(execution), CURRENT_BODY.set(self.trunk)
+        try:
+            yield
         finally:
             CURRENT_BODY.reset(mark)
             CURRENT.reset(token)

@@ -404,6 +404,14 @@ class RunNode:
         below = [child for ref in refs for child in ref._children or ()]
         return [*refs, *below, *(child for ref in below for child in ref._children or ())]
 
+    def freeze(self) -> None:
+        """Have no code go on any more, as the process was killed in virtual time; its frames are ended later."""
+        self.is_closed = True
+        for body in list(self.bodies.values()):
+            body.is_over = body.is_closed = True
+            if isinstance(body, AsyncBody):  # frames of plain code are those of its threads
+                self.scheduler.end_later(body.end_frozen)
+
     def close(self) -> None:
         """Give back the runs whose actors could not."""
         self.is_closed = True
