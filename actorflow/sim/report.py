@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
 from actorflow.events.event import EventType, is_event_class
+from actorflow.sim.faults.targets import nearest
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.pairs import EventPair, latency_between, latency_of_handlers, pairs_of
 from actorflow.sim.figures.sequence import sequence
@@ -137,12 +137,6 @@ def event_name(given: Any) -> str:
 def is_handler(given: Any) -> bool:
     """Say whether something is a handler, and no class of events and no name of one."""
     return callable(given) and not isinstance(given, type)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error's text: the known name that is most like another."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def report_of(

@@ -7,13 +7,13 @@ declares.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.choices.chooser import stream_of
 from actorflow.sim.faults.at import At
+from actorflow.sim.faults.targets import nearest
 from actorflow.sim.world.host import OWN_CODE
 from actorflow.text import text_of
 
@@ -103,8 +103,7 @@ def known_kinds(kinds: Any) -> list[Kind]:
         raise DefinitionError(f"chaos(kinds={text_of(kinds)}): give some of {', '.join(known)}")
     for kind in kinds:
         if kind not in known:
-            near = difflib.get_close_matches(str(kind), known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = nearest(str(kind), known)
             raise DefinitionError(f"chaos(kinds=[{text_of(kind)}]): there are {', '.join(known)}{hint}")
     return list(kinds)
 

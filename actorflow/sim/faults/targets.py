@@ -13,7 +13,7 @@ from actorflow.sim.world.node import SimNode
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from actorflow.sim.world.host import SimHost
 
@@ -40,9 +40,7 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
     if not isinstance(target, type | str | ActorRef):
         raise DefinitionError(f"{text_of(target)} is no target: give an actor class, a path, a ref or a node")
     places = everywhere(nodes)
-    fits = [(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target]
-    if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
-        fits = [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
+    fits = on_duty([(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target])
     hosts = {id(node.hosts.of(ref)): (node, node.hosts.of(ref)) for node, ref in fits}
     if len(hosts) > 1:
         among = ", ".join(sorted({host.name for _, host in hosts.values()}))
@@ -72,12 +70,23 @@ def everywhere(nodes: Sequence[SimNode]) -> list[tuple[SimNode, ActorRef[Any]]]:
     return [(node, ref) for node in nodes if node.system is not None for ref in refs_below(node.system.root)]
 
 
+def on_duty(fits: list[tuple[SimNode, ActorRef[Any]]]) -> list[tuple[SimNode, ActorRef[Any]]]:
+    """Return those of several actors that do not stand by: a durable one is on one node at a time."""
+    if len(fits) < 2:
+        return fits
+    return [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
+
+
 def absent(target: Target, refs: Sequence[ActorRef[Any]]) -> DefinitionError:
     """Return the error of a target that there is not; it names the nearest one."""
     known = sorted({name for ref in refs for name in (ref.path, ref.name, ref.actor_class.__name__)})
-    near = difflib.get_close_matches(name_of(target), known, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return DefinitionError(f"no actor of the simulation is {name_of(target)}{hint}")
+    return DefinitionError(f"no actor of the simulation is {name_of(target)}{nearest(name_of(target), known)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error's text: the known name that is most like another."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def actor_of(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any]:
@@ -87,9 +96,7 @@ def actor_of(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef[Any]
         DefinitionError: there is none, or there are several.
     """
     places = everywhere(nodes)
-    fits = [(node, ref) for node, ref in places if is_meant(target, ref)]
-    if len(fits) > 1:  # a durable actor is on one node at a time; on the others it stands by
-        fits = [(node, ref) for node, ref in fits if not stands_by(ref)] or fits[:1]
+    fits = on_duty([(node, ref) for node, ref in places if is_meant(target, ref)])
     if len(fits) > 1:
         among = ", ".join(f"{ref.path} (node {node.number})" for node, ref in fits)
         raise DefinitionError(f"{name_of(target)} is several actors: name one of them by its path: {among}")
