@@ -12,6 +12,7 @@ import pytest
 import actorflow as af
 from actorflow.sim import Simulation
 from actorflow.testing import LeakCheck
+from tests.sim.stuck import Never
 
 REAL_LOCK = _thread.allocate_lock()  # made at import: no patch reaches it
 NOTES = []
@@ -26,17 +27,6 @@ def nothing_is_left():
         yield
     STORES.clear()
     assert not REAL_LOCK.locked()
-
-
-class Never(af.Actor):
-    """Never answers."""
-
-    def __init__(self):
-        super().__init__()
-        self.kept = []
-
-    def on_receive(self, message):
-        self.kept.append(self.ctx.reply_later())
 
 
 class Frames(af.Actor):
