@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
@@ -129,7 +129,7 @@ class Stub:
     def _drawn(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StubCall:
         """Draw the fate of a call."""
         self.is_called = True
-        world, name = self.world, f"{self.name}{caller(args, kwargs)}"
+        world, name = self.world, f"{self.name}{caller()}"
         cause, chooser, link = world.cause, world.chooser, world.network.standard
         world.network.touched.add(id(link))
 
@@ -189,18 +189,21 @@ class Stub:
             passage.fate = "refused"
 
 
-def caller(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def caller() -> str:
     """Return the words for the job or the step that calls: others that are left out do not shift its choices.
 
-    The number of a job depends on the jobs before it, which may be left out; its arguments do not.
+    The number of a job depends on the jobs before it, which may be left out; its arguments do not. Those of the call
+    may: a key that the task has drawn is another one then.
     """
     task = find_current()
     if task is None:
         return ""
-    return f"({arguments(args, kwargs)})" if task.key.startswith("job-") else f" for {task.key}"
+    if task.key.startswith("job-") and task._arguments is not None:
+        return f" for ({arguments(*task._arguments())})"
+    return f" for {task.key}"
 
 
-def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> str:
     """Return the arguments of a call as text."""
     return ", ".join([*map(text_of, args), *(f"{key}={text_of(value)}" for key, value in kwargs.items())])
 

@@ -15,7 +15,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from actorflow.core.futures.future import Future
     from actorflow.store.transaction import Work
@@ -104,7 +104,7 @@ class Current:
         attempt: counts from 1.
     """
 
-    __slots__ = ("_also", "_cause", "_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
+    __slots__ = ("_also", "_arguments", "_cause", "_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class Current:
         wait_for: Callable[[int | None], None] | None = None,
         cause: Cause | None = None,
         also: Callable[[Work], None] | None = None,
+        arguments: Callable[[], tuple[Sequence[Any], dict[str, Any]]] | None = None,
     ) -> None:
         self.key = key
         self.attempt = attempt
@@ -125,6 +126,7 @@ class Current:
         self._wait_for = wait_for
         self._cause = cause
         self._also = also
+        self._arguments = arguments
 
     @property
     def cancelled(self) -> bool:

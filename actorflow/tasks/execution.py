@@ -211,6 +211,7 @@ class Attempt(Generic[O]):
             self.wait_for,
             owner.cause,
             self.also if owner.takes_work else None,
+            owner.arguments,
         )
 
     def current_of(self, _i: int, /) -> Current:

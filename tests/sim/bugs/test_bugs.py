@@ -24,6 +24,7 @@ QUICK = (
     "cron_runs_twice",
     "timer_after_a_restart",
     "starvation",
+    "job_charges_again_after_a_crash",
     "seen_events_in_memory",
     "timer_of_an_actor_in_memory",
     "two_keys_and_two_instances",
