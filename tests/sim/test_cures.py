@@ -1,13 +1,14 @@
 """Promises: faults that the engine once had are found again by simulated runs, once their cures are taken out.
 
-One is not: two nodes whose commits deadlocked in PostgreSQL, as each locked rows of mailboxes in the order in which its
-handlers had run (decision 24). The store of a simulation is SQLite's, which has one lock for all that is written, so no
-order of rows can be wrong in it; `tests/store/test_outcomes.py` has the cure tried on a server.
+The store of a simulation has one lock for all that is written, so that no two commits deadlock in it. That they
+would on a server is found by the order in which each comes to its locks; `tests/store/test_outcomes.py` has it tried.
 """
 
 import dataclasses
 import logging
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +17,13 @@ from actorflow.durable.node.runtime import DurableRuntime
 from actorflow.queues.node.claimer import Claimer
 from actorflow.queues.schedules import Schedules
 from actorflow.sim import Simulation
+from actorflow.store import group_commit, pending_writes, postgres
 from actorflow.store.members import Members
 from actorflow.store.sqlite.connection import STATEMENTS
 from actorflow.store.sqlite.node import SqliteNode
 from actorflow.testing import LeakCheck
 from tests.sim.clients import AGAIN, Clients
+from tests.sim.lock_order import LOCKS, LockOrder
 
 STARTS: Counter[int] = Counter()
 
@@ -123,7 +126,39 @@ def changed_schedule(seed):
         assert STARTS[0] - before == 10, STARTS[0] - before
 
 
-SCENARIOS = [unknown_claim, unknown_message, living_node, changed_schedule]
+class Sender(af.Actor, durable=True):
+    """Sends what it gets to some accounts."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = Seen()
+
+    def send(self, n: int, accounts: list) -> None:
+        self.state.numbers.append(n)
+        for account in accounts:
+            account.call(Account.put, n)
+
+
+def order_of_locks(seed):
+    """Durable actors of two nodes send to the same others, in any order: no two commits lock these in two orders."""
+    with Simulation(seed) as sim:
+        accounts = [af.child(Account).options(name=f"account-{i}") for i in range(4)]
+        senders = [af.child(Sender).options(name=f"sender-{i}") for i in range(3)]
+        sim.start(af.App("cures").add(*senders, *accounts), nodes=2)
+        locks, clients = LockOrder(sim), Clients(sim)
+
+        def send(system, n):
+            chosen = [system.durable(f"account-{i}", Account) for i in clients.draw.sample(range(4), 2)]
+            system.durable(f"sender-{n % 3}", Sender).call(Sender.send, n, chosen)
+
+        for n in range(9):
+            clients.at(1 + n / 10, n, lambda system, n=n: send(system, n))
+        sim.run(until=20)
+        assert locks.commits >= 5
+        assert not locks.turned, locks.turned
+
+
+SCENARIOS = [unknown_claim, unknown_message, living_node, changed_schedule, order_of_locks]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -162,6 +197,12 @@ def others_look_dead(patch):
     patch.setattr(Members, "look_for_others", lambda members, _: setattr(members, "has_others", True))  # on a file
 
 
+def in_the_order_of_handlers(patch):
+    """Work that locks what others do is done in the order in which it was asked for, as any other."""
+    for module in (group_commit, pending_writes):
+        patch.setattr(module, "sorted", lambda works, key: list(works), raising=False)
+
+
 CURES = {
     "a claim that an unknown commit strands": (
         unknown_claim,
@@ -170,6 +211,7 @@ CURES = {
     "a message of an unknown commit": (unknown_message, never_doubting),
     "a node of a symlinked file": (living_node, others_look_dead),
     "a schedule of a rolling deploy": (changed_schedule, without_text),
+    "the order in which two nodes lock mailboxes": (order_of_locks, in_the_order_of_handlers),
 }
 
 
@@ -181,3 +223,12 @@ def test_without_its_cure_a_fault_is_found(cure, monkeypatch):
         for seed in range(30):
             STARTS.clear()
             scenario(seed)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_statement_that_is_said_to_wait_for_a_lock_does_on_postgresql(name):
+    room, _, statement = name.partition(".")
+    sql = (Path(postgres.__file__).parent / f"{room}.sql").read_text().partition(f"-- name: {statement}\n")[2]
+    sql = sql.partition("-- name: ")[0]
+    assert re.search("pg_advisory_xact_lock|for update|for no key update", sql)
+    assert "skip locked" not in sql
