@@ -51,7 +51,7 @@ def test_a_saga_ends_right_without_a_kill(saga, fate):
         assert found.was_stuck == (fate == "f raises at first" or (fate == "an undo never works" and not keeps))
 
 
-@pytest.mark.slow(quick=["act-False-ok-plain", "commit-False-e raises-async"])
+@pytest.mark.slow(quick=["act-False-ok-plain", "commit-False-e raises-async", "commit-False-f raises at first-async"])
 @BOTH
 @pytest.mark.parametrize("fate", FATES)
 @pytest.mark.parametrize("keeps", [False, True])

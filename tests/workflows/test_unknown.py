@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 
@@ -87,3 +88,35 @@ def test_a_run_that_could_not_be_given_back_is_looked_for_by_its_own_node(monkey
         monkeypatch.setattr(giving_back.ledger, "let_go", failing_once("let go", giving_back.ledger.let_go, gone))
         assert system.start(writing, 1).result(timeout=100) == 2
     assert failed == ["commit", "let go"]
+
+
+@af.task
+def impossible() -> None:
+    raise ValueError("it never works")
+
+
+@af.saga
+def behind_its_pivot() -> None:
+    af.pivot()
+    impossible()
+
+
+def test_a_run_that_cannot_be_given_back_is_tried_again_each_second_and_told_of_once(monkeypatch):
+    tries, told = [], []
+    let_go = giving_back.ledger.let_go
+
+    def act(*args, **more):
+        tries.append(system.now)
+        if len(tries) <= 5:
+            raise af.StoreError("the disk is full")
+        return let_go(*args, **more)
+
+    monkeypatch.setattr(giving_back.ledger, "let_go", act)
+    with VirtualSystem() as system:
+        system.subscribe(af.RunEvent, lambda event: told.append(event.kind) if event.kind == "stuck" else None)
+        run = system.start(behind_its_pivot)
+        system.sleep(20)
+        assert run.status == "stuck"
+    assert len(tries) == 6
+    assert all(after - before >= 1 for before, after in itertools.pairwise(tries))
+    assert told == ["stuck"]

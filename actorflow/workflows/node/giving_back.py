@@ -20,6 +20,8 @@ def give_back(node: RunNode, body: Body) -> bool:
     stuck = None if body.saga is None or body.is_lost else body.saga.stuck
     is_paused = False if body.is_lost else _let_go(node, body, stuck)
     name = body.run.name
+    if is_paused is None:
+        return False
     if is_paused:
         logger.info("Run %s is paused", name)
         node.tell("paused", name)
@@ -29,7 +31,7 @@ def give_back(node: RunNode, body: Body) -> bool:
     elif stuck is not None:
         logger.error("Saga %s is stuck: %s", name, stuck)
         node.tell("stuck", name, None, stuck)
-    return is_paused is not None
+    return True
 
 
 def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool | None:

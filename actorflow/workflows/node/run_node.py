@@ -355,8 +355,12 @@ class RunNode:
             return
         is_known = give_back(self, body)
         self.forget(body)
-        if not self.is_closed:  # one that the store has not taken would be nobody's as long as this node lives
-            (self.look if is_known else self.doubt)()
+        if self.is_closed:
+            return
+        if is_known:
+            self.look()
+        else:  # it would be nobody's as long as this node lives; at once it would fail again, and again
+            self.scheduler.call_later(STORE_SECONDS, self.doubt)
 
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""
