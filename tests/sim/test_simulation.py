@@ -142,6 +142,20 @@ def test_a_crash_loses_memory_and_mailbox_and_the_supervisor_restarts_the_actor(
         assert sim.peek(sender).answers == [af.HostDied, "while it is down"]
 
 
+@pytest.mark.parametrize(("first", "second", "back"), [(2, 1, 3.0), (0.5, 3, 4.5), (5, 1, 6.0)])
+def test_a_host_that_crashes_while_it_is_down_is_down_for_the_longer_time_and_is_restarted_once(first, second, back):
+    restarts = []
+    with Simulation() as sim:
+        system, box, sender, _ = started(sim)
+        system.subscribe(af.Restarted, lambda event: restarts.append(sim.world.clock.now))
+        sim.at(1).crash(Box, down=first)
+        sim.at(1.5 if first < 1 else 2).crash(Box, down=second)
+        sim.at(2.2).call(lambda: sender.cast(Sender.ask, box, "while it is down"))
+        sim.run(until=10)
+        assert sim.peek(box).got == [(back, "while it is down")]
+        assert restarts == [back]
+
+
 def test_a_kill_runs_no_finally_before_the_last_check():
     notes, seen = [], []
     with Simulation() as sim:

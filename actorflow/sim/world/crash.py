@@ -33,11 +33,16 @@ KILLED = 9  # the signal
 
 
 def crash_host(scheduler: SimScheduler, host: SimHost, down: float) -> None:
-    """Kill a host; the supervisors of its actors hear of it, and restart them, after `down` seconds."""
+    """Kill a host; the supervisors of its actors hear of it, and restart them, after `down` seconds.
+
+    One that is down already stays down for the longer of the two times, and its actors are restarted once.
+    """
     world = scheduler.world
     error = HostDied(host.name, signal=KILLED, host=host.name)
     refs = [ref for ref in refs_below(scheduler.root) if scheduler.hosts_here.of(ref) is host]
     host.life += 1
+    life = host.life
+    host.down_until = max(host.down_until, world.clock.now + down)
     world.network.forget(host)
     highest = [
         ref for ref in refs if ref._parent.owner is None or scheduler.hosts_here.of(ref._parent.owner) is not host
@@ -52,7 +57,12 @@ def crash_host(scheduler: SimScheduler, host: SimHost, down: float) -> None:
     for ref in highest:
         ref._children = None
         ref._state = CHANGING
-    world.timers.add(world.clock.now + down, lambda: tell_supervisors(highest, error))
+
+    def come_back() -> None:
+        if host.life == life:
+            tell_supervisors(highest, error)
+
+    world.timers.add(host.down_until, come_back)
 
 
 def tell_supervisors(refs: list[ActorRef[Any]], error: HostDied) -> None:

@@ -19,6 +19,7 @@ class SimHost:
         name: the path of the actor that has it to itself, or that of its node.
         node: the number of its node.
         life: counts its deaths: a message that was under way to it belongs to one life.
+        down_until: when the last of its crashes is over.
         pauses: faults for which it runs nothing.
         skews: faults by which its clock is wrong; the amounts are seconds.
         loop: has its handlers with `loop=True`; None: there were none so far.
@@ -28,6 +29,7 @@ class SimHost:
         self.name = name
         self.node = node
         self.life = 0
+        self.down_until = 0.0
         self.pauses: list[Active] = []
         self.skews: list[Active] = []
         self.loop: LoopHome | None = None

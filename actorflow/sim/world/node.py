@@ -108,6 +108,7 @@ class SimNode:
         if system is not None:
             for host in self.hosts.all():
                 host.life += 1
+                host.down_until = 0.0
                 self.world.network.forget(host)
             system._kill()
         return self.life
