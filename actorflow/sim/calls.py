@@ -1,15 +1,19 @@
-"""Calls: the words for the functions that clients of a simulation call."""
+"""Calls: functions of clients and checks of a simulation, and the words for them."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from types import FunctionType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
+from typing import Final
 
 from actorflow.core.refs.ref import ActorRef
+from actorflow.errors import DefinitionError
 from actorflow.text import text_of
 
 LONGEST_CALL = 100  # characters of a client's call, in a scenario
+UNRUN: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)  # what a call returns that has run nothing yet
 
 
 def called(function: Callable[[], object]) -> str:
@@ -27,3 +31,42 @@ def word_of(value: object) -> str:
         return value.__qualname__
     path = getattr(value, "path", None) if isinstance(value, ActorRef) else None
     return path if isinstance(path, str) else text_of(value)
+
+
+def act_once(function: Callable[[], object]) -> None:
+    """Call a client's function.
+
+    Raises:
+        DefinitionError: it has returned what has not run.
+    """
+    refuse_unrun(function(), "a client")
+
+
+def refuse_async(function: Callable[..., object], what: str) -> None:
+    """Refuse a function whose call runs none of it: an async one, or one that yields.
+
+    Raises:
+        DefinitionError: it is such a one.
+    """
+    called = inspect.unwrap(function.func if isinstance(function, functools.partial) else function)
+    if not inspect.isroutine(called) and not isinstance(called, type):
+        called = getattr(called, "__call__", called)  # noqa: B004 - of an object
+    if inspect.iscoroutinefunction(called) or inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise unrun(f"{what}, {getattr(called, '__qualname__', text_of(called))},")
+
+
+def refuse_unrun(value: object, what: str) -> None:
+    """Refuse a coroutine or a generator that a call has returned: nothing of it has run, and nobody runs it.
+
+    Raises:
+        DefinitionError: it is such a one.
+    """
+    if isinstance(value, UNRUN):
+        if isinstance(value, CoroutineType):
+            value.close()  # else Python warns of it, later and elsewhere
+        raise unrun(what)
+
+
+def unrun(what: str) -> DefinitionError:
+    """Return the error of a function that would never be run."""
+    return DefinitionError(f"{what} is async, or yields, and would never run: give a plain function, that acts at once")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actorflow.errors import DefinitionError
+from actorflow.sim.calls import refuse_async, refuse_unrun
 from actorflow.sim.failure import SimulationFailure
 from actorflow.text import reason_of, text_of
 
@@ -22,6 +23,7 @@ def property_of(check: Condition, name: str | None) -> str:
     """
     if not callable(check):
         raise DefinitionError(f"{text_of(check)} is no check: give a function without arguments")
+    refuse_async(check, "a check")
     if name is not None:
         if not isinstance(name, str) or not name.strip():
             raise DefinitionError(f"{text_of(name)} is no name of a property: give a text, or None")
@@ -51,6 +53,8 @@ class Always:
         """
         try:
             value = self.check()
+            if value is not True:
+                refuse_unrun(value, f"the check {self.name!r}")
             is_broken = value is not None and not value
         except AssertionError as error:
             raise SimulationFailure(self.name, now, text_of(error, render=str)) from error
@@ -114,6 +118,7 @@ def holds(check: Condition) -> bool:
         value = check()
     except AssertionError:
         return False
+    refuse_unrun(value, "a check")
     return value is None or bool(value)
 
 

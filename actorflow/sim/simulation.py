@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from actorflow.app.app import App
 from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import ActorflowError, DefinitionError
-from actorflow.sim.calls import called
+from actorflow.sim.calls import act_once, called
 from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of, sends
 from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
@@ -305,9 +306,8 @@ class Simulation(Stubs, Workload):
         is_watched = self._always or self._eventually or self._sometimes or self.stop_at_step is not None
         world.after_step = self._look if is_watched else None
         try:
-            self._look()
             healed = max((fault.end for fault in self.faults), default=0.0)
-            self._sleep_until(until)
+            self._sleep_until(until)  # the world looks before its first step, too
             if self._eventually:
                 self._sleep_until(healed)
                 world.calm()
@@ -363,13 +363,14 @@ class Simulation(Stubs, Workload):
 
     def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
         """Call a function of a client now."""
+        act = partial(act_once, function)
         with self.world.one_event(words) as is_in:
             if not is_in:
                 return
             if self.store is not None and self.store.has_waits:
-                self.operate(function)  # where it can wait
+                self.operate(act)  # where it can wait
             else:
-                self._guarded(function)
+                self._guarded(act)
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Call a function in some virtual seconds."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -73,6 +75,77 @@ def test_a_check_that_sends_is_refused_at_its_first_message() -> None:
         sim.always(lambda: counter.cast(Counter.add), "busy body")
         with pytest.raises(DefinitionError, match=r"a check sends.*'busy body'"):
             sim.run(until=1)
+
+
+def test_a_check_that_sends_later_on_is_refused_too() -> None:
+    with Simulation() as sim:
+        counter = find(sim, "counter", Counter)
+        sim.at(1).call(lambda: counter.cast(Counter.add))
+
+        def look() -> None:
+            if sim.peek(counter).n:
+                counter.cast(Counter.add)
+
+        sim.always(look, "busy body")
+        with pytest.raises(DefinitionError, match=r"a check sends.*'busy body'"):
+            sim.run(until=2)
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("declare", [Simulation.always, Simulation.eventually, Simulation.sometimes])
+@pytest.mark.parametrize("wait", [lambda: time.sleep(1000), lambda: threading.Event().wait()])
+def test_a_check_that_waits_is_refused_before_the_first_step(
+    declare: Callable[..., None], wait: Callable[[], object]
+) -> None:
+    with Simulation() as sim:
+        find(sim, "counter", Counter)
+        declare(sim, wait)
+        with pytest.raises(DefinitionError, match="a check waits"):
+            sim.run(until=2)
+
+
+@pytest.mark.parametrize("declare", [Simulation.always, Simulation.eventually, Simulation.sometimes])
+def test_checks_see_virtual_time_also_before_the_first_step(declare: Callable[..., None]) -> None:
+    seen: list[float] = []
+    with Simulation() as sim:
+        find(sim, "counter", Counter)
+        declare(sim, lambda: seen.append(time.monotonic()))
+        sim.run(until=2)
+    assert seen[0] == 0
+
+
+async def comes_later() -> bool:
+    return False
+
+
+def yields() -> Iterator[bool]:
+    yield False
+
+
+class ComesLater:
+    async def __call__(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("function", [comes_later, yields, ComesLater(), partial(comes_later)])
+@pytest.mark.parametrize(
+    "use",
+    [
+        Simulation.always,
+        Simulation.eventually,
+        Simulation.sometimes,
+        lambda sim, function: sim.at(1).call(function),
+        lambda sim, function: sim.clients(Clients(rate=1), function),
+    ],
+)
+def test_a_function_that_would_never_run_is_refused(use: Callable[..., Any], function: Callable[[], object]) -> None:
+    with Simulation() as sim:
+        find(sim, "counter", Counter)
+        with pytest.raises(DefinitionError, match="is async, or yields"):
+            use(sim, function)
+        with pytest.raises(DefinitionError, match="is async, or yields"):
+            use(sim, lambda *_: function())
+            sim.run(until=10)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), pytest.fail.Exception("bad")])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from actorflow.app.app import App
 from actorflow.errors import DefinitionError
+from actorflow.sim.calls import refuse_async
 from actorflow.sim.faults.fault import Fault
 from actorflow.sim.faults.store import StoreFaults, check_seconds
 from actorflow.sim.faults.targets import Target, found, name_of, present, two_hosts
@@ -205,6 +206,7 @@ class At(StoreFaults):
         """
         if not callable(function):
             raise DefinitionError(f"call({text_of(function)}): give a function without arguments")
+        refuse_async(function, "a client")
         self._sim.enter_at(self.time, function)
         return self
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from actorflow.errors import DefinitionError
+from actorflow.sim.calls import refuse_async
 from actorflow.sim.choices.chooser import stream_of
 from actorflow.sim.faults.targets import Target, found
 from actorflow.sim.load.clients import Clients
@@ -118,6 +119,7 @@ class Workload:
             raise DefinitionError(f"clients({text_of(clients)}): give Clients(rate=...)")
         if not callable(act):
             raise DefinitionError(f"clients(..., {text_of(act)}): give a function of a number")
+        refuse_async(act, "a client")
         self._client_groups += 1
         draw = stream_of(self.chooser.seed, f"clients {self._client_groups}")
         now = self.world.clock.now

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.drivers.parked import Parked
 from actorflow.core.drivers.unwinding import LIBRARY, PACKAGE, PACKAGES
 from actorflow.core.drivers.virtual import ENTRIES
+from actorflow.core.drivers.virtual_waits import is_real
 from actorflow.core.drivers.world import World, WorldScheduler
-from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.futures.thread_wait import DRIVERS, wait_outside
 from actorflow.core.messages.messages import SUSPENDED
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
+from actorflow.errors import DefinitionError
 from actorflow.sim.choices.schedules import PICK, Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.host import HostLoops
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
     from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
+    from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
-    from actorflow.errors import DefinitionError
     from actorflow.sim.choices.chooser import Chooser
     from actorflow.sim.world.host import NodeHosts, SimHost
     from actorflow.sim.world.network import Active
@@ -68,6 +70,7 @@ class SimWorld(World):
         self.client_events = 0
         self.entered: list[str] | None = None
         self.is_called = False  # a client event is under way: what it sends is part of it
+        self.is_looked_at = False  # by checks, which are not to send
         self._trail = Trail(chooser.taken[PICK])
         self._note_step = self._trail.steps.append
         self.frozen: dict[Any, Any] = {}
@@ -82,6 +85,24 @@ class SimWorld(World):
         if isinstance(self._schedule, Random):
             self._draw, self._drawn = self._schedule.draw, self._schedule.drawn
 
+    def refuse(self, future: Future[Any], timeout: float | None) -> None:
+        """Refuse a wait of a check, or of a client: nothing else would run meanwhile."""
+        if is_real(future):
+            wait_outside(future, timeout)
+            return
+        raise DefinitionError(
+            "a check waits, or a function of a client that is to return at once; nothing else would run meanwhile: let "
+            "a check look at actors by sim.peek(actor), and have actors wait for actors"
+        )
+
+    def check_run(self) -> None:
+        """Look, between two steps, whether the run is to end with an error; what a check sends meanwhile is noted."""
+        self.is_looked_at = True
+        try:
+            super().check_run()
+        finally:
+            self.is_looked_at = False
+
     def calm(self) -> None:
         """Have any order from now on: the last fault has healed, and a schedule that starves would prove nothing."""
         self.is_calm = True
@@ -91,8 +112,8 @@ class SimWorld(World):
     # --- client events -----------------------------------------------------------------------------------------------
 
     def is_entered(self) -> bool:
-        """Say whether a message that no actor sends is a client event of its own: the test sends it."""
-        return threading.get_ident() == self.driver_thread and not self.is_called
+        """Say whether a message that no actor sends is a client event of its own: the test, or a check, sends it."""
+        return self.is_looked_at or (threading.get_ident() == self.driver_thread and not self.is_called)
 
     @contextlib.contextmanager
     def one_event(self, words: Callable[[], str]) -> Iterator[bool]:
