@@ -4,6 +4,7 @@ import json
 import os
 import re
 import textwrap
+import unittest
 
 import pytest
 
@@ -120,6 +121,62 @@ def test_cases_that_came_in_different_processes_count_together():
     with use(SearchSettings(workers=2)):
         searched(body, runs=6)
         assert failed(body, runs=5).property == "sometimes 'seed 5'"
+
+
+def test_processes_verify_their_seeds_too():
+    clock = iter(range(1000))
+
+    def body(sim):
+        track = sim.start(APP).find("/track/race")
+        sim.at(1).call(lambda: track.tell(f"at {next(clock)}"))
+        sim.run(until=2)
+
+    searched(body, runs=6)
+    for workers in (1, 2):
+        with use(SearchSettings(workers=workers, verify=True)):
+            assert failed(body, runs=6).property == "the same seed takes the same steps"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("verdict", [pytest.skip.Exception("not here"), unittest.SkipTest("nor here"), SystemExit(3)])
+def test_what_is_no_failure_comes_out_as_it_is(workers, verdict):
+    def body(sim):
+        if sim.chooser.seed == 3:
+            raise verdict
+        calm(sim)
+
+    with use(SearchSettings(workers=workers)), pytest.raises(type(verdict)):
+        searched(body, runs=6)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pytest_fail_is_a_failure_as_an_assertion_is(workers):
+    def body(sim):
+        calm(sim)
+        if sim.chooser.seed == 3:
+            pytest.fail("it was charged twice")
+
+    with use(SearchSettings(workers=workers)):
+        failure = failed(body, runs=6)
+    assert failure.seed == 3
+    assert "charged twice" in failure.why
+    assert "smallest run found" in failure.scenario
+
+
+@pytest.mark.parametrize("error", [af.errors.DefinitionError("no such actor"), pytest.skip.Exception("nothing to do")])
+def test_a_smaller_run_that_makes_no_sense_does_not_take_the_place_of_the_failure(error):
+    def body(sim):
+        race = sim.start(APP).find("/track/race")
+        for second in (1, 2, 3):
+            sim.at(second).call(lambda: race.tell("go"))
+        sim.run(until=4)
+        if not sim.peek(race).got:
+            raise error
+        assert len(sim.peek(race).got) < 1, "it went"
+
+    failure = failed(body)
+    assert failure.why.startswith("AssertionError: it went")
+    assert "1 of 3 client events" in failure.scenario
 
 
 def test_a_process_that_dies_is_told_with_its_seed():
@@ -333,6 +390,59 @@ def test_hypothesis_shrinks_its_own_and_keeps_its_random(pytester):
     assert "number=100," in text or "number=100\n" in text
     assert "below a hundred" in text
     assert not (pytester.path / "tapes").exists()
+
+
+def test_hypothesis_is_told_which_examples_do_not_count(pytester):
+    pytester.makepyfile(
+        test_given=textwrap.dedent("""
+        from hypothesis import assume, given, settings, strategies as st
+        from actorflow.sim import simulate
+        from tests.sim.test_search import calm
+
+        @settings(database=None, derandomize=True, deadline=None, max_examples=10)
+        @given(st.integers(0, 1000))
+        @simulate(runs=2)
+        def test_even(sim, number):
+            assume(number % 2 == 0)
+            calm(sim)
+            assert number % 2 == 0
+        """)
+    )
+    pytester.runpytest("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+def test_the_time_of_a_test_that_is_up_is_no_failure_of_its_run(pytester):
+    pytester.makepyfile(
+        test_slow=textwrap.dedent("""
+        import pytest
+        from actorflow.sim import simulate
+        from tests.sim.test_search import calm
+
+        @pytest.mark.timeout(1, method="signal", func_only=True)
+        @simulate(runs=1)
+        def test_slow(sim):
+            sim.always(lambda: True)
+            calm(sim)
+            while True:
+                pass
+
+        @pytest.mark.xfail(strict=True, raises=AssertionError)
+        @simulate(runs=2)
+        def test_known(sim):
+            calm(sim)
+            assert False
+
+        @simulate(runs=2)
+        def test_known_by_then(sim):
+            calm(sim)
+            pytest.xfail("known")
+        """)
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1, xfailed=2)
+    assert "Timeout" in result.stdout.str()
+    assert "does not hold" not in result.stdout.str()
 
 
 def test_a_plain_script_gets_an_assertion_error(tmp_path):

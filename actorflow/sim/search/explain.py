@@ -40,22 +40,33 @@ def explained(
     """
 
     def fails(tape: Tape) -> tuple[Tape, int] | None:
-        again = run_once(body, seed, tape)
-        return (again.tape, again.events) if again.key == outcome.key else None
+        again = run_again(body, seed, tape)
+        return None if again is None or again.key != outcome.key else (again.tape, again.events)
 
     shrinker = Shrinker(outcome.tape, fails)
     tape = shrinker.shrink(outcome.events, outcome.declared) if shrink else outcome.tape
-    smallest = run_once(body, seed, tape, draw=True)
-    if smallest.key != outcome.key:  # it depends on something that no choice decides
-        smallest, tape = run_once(body, seed, draw=True), outcome.tape
-    kept = "" if folder is None or smallest.key != outcome.key else keep(folder, tape, outcome.key)
+    smallest = run_again(body, seed, tape, draw=True)
+    if smallest is None or smallest.key != outcome.key:  # it depends on something that no choice decides
+        smallest, tape = run_again(body, seed, draw=True) or outcome, outcome.tape
+    is_same = smallest.key == outcome.key
+    kept = "" if folder is None or not is_same else keep(folder, tape, outcome.key)
     scenario = scenario_of(smallest, outcome, seed, tries=shrinker.runs, kept=kept, by_seed=by_seed)
     if left:
         scenario = f"{left}\n{scenario}"
-    if smallest.key != outcome.key:
+    if not is_same:
         scenario = f"it did not fail again with the same seed: something that no choice decides has a part\n{scenario}"
         return failure_of(outcome, seed, scenario)
     return failure_of(smallest, seed, scenario)
+
+
+def run_again(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = False) -> RunOutcome | None:
+    """Run a seed, or a smaller tape, again; None: the test makes no sense without what is left out, or is skipped."""
+    try:
+        return run_once(body, seed, tape, draw=draw)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - it is not the failure that is explained, and must not take its place
+        return None
 
 
 def keep(folder: TapeFolder, tape: Tape, key: str) -> str:

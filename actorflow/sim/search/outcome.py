@@ -10,6 +10,7 @@ from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.figures.sequence import note_of, sequence
 from actorflow.sim.search.settings import in_force
+from actorflow.sim.search.verdicts import says_failed, says_nothing
 from actorflow.sim.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class RunOutcome:
         strayed: where the run left its tape; "": nowhere.
     """
 
-    failure: Exception | None
+    failure: BaseException | None
     key: str
     tape: Tape
     figures: RunFigures
@@ -113,24 +114,23 @@ def run_once(
         sim.world.entered = []
     if trail:
         sim.chooser.trail = []
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         body(sim)
         if not sim.has_run:
             raise DefinitionError("the test did not call sim.run(until=...): nothing was simulated")
-    except Exception as error:  # noqa: BLE001 - of the test: the search raises it, with the seed
-        failure = error
     except BaseException as error:
-        error.add_note(f"in the simulation with seed {sim.chooser.seed}")
-        raise
+        is_of_test = isinstance(error, Exception) and not (isinstance(error, DefinitionError) or says_nothing(error))
+        if not is_of_test and not says_failed(error):
+            error.add_note(f"in the simulation with seed {sim.chooser.seed}")
+            raise
+        failure = error  # the search raises it, with the seed
     finally:
         sim.close()
-    if isinstance(failure, DefinitionError):
-        raise failure
     return outcome_of(sim, failure)
 
 
-def outcome_of(sim: Simulation, failure: Exception | None) -> RunOutcome:
+def outcome_of(sim: Simulation, failure: BaseException | None) -> RunOutcome:
     """Return the outcome of a run that is over."""
     world = sim.world
     happened = [fault for fault in sim.faults if fault.name not in sim.chooser.left_out]
@@ -154,7 +154,7 @@ def outcome_of(sim: Simulation, failure: Exception | None) -> RunOutcome:
     )
 
 
-def key_of(failure: Exception | None) -> str:
+def key_of(failure: BaseException | None) -> str:
     """Return the key that two failures of the same kind have in common."""
     if failure is None:
         return ""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actorflow.errors import HostDied
 from actorflow.sim.search.outcome import RunFigures, run_once
+from actorflow.sim.search.settings import in_force
+from actorflow.sim.search.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,8 +117,10 @@ def work(body: Body, seeds: range, is_over: Callable[[], bool], writing: int) ->
                 break
             try:
                 outcome = run_once(body, seed)
+                if in_force().verify and outcome.failure is None:
+                    verify(body, seed)
                 say((seed, outcome.failure is not None, outcome.figures, outcome.met))
-            except Exception:  # noqa: BLE001 - it comes again where the seed is explained
+            except BaseException:  # noqa: BLE001 - it comes again where the seed is explained: also a skip of pytest
                 say((seed, True, RunFigures(0, 0.0, 0, 0), {}))
                 return
         say(None)
