@@ -68,7 +68,10 @@ def _let_go(node: RunNode, body: Body, stuck: str | None) -> bool | None:
     try:
         is_paused: bool = node.store.write(work, durability="power" if is_lasting else "process")
     except ActorflowError as error:
-        logger.warning("Run %s could not be given back; it is looked for again: %s", body.run.name, error)
+        if node.is_closed:
+            logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
+        else:
+            node.report_failure(body, error)
         return None
     return is_paused
 
