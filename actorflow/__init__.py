@@ -275,7 +275,9 @@ def __getattr__(name: str) -> Any:
     """Return a name of a family that this process has not used yet."""
     if name not in LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        if not name.startswith("_") and hasattr(import_module("pykka"), name):
+            msg += "; pykka has it: import pykka for that, and derive actors from actorflow.Actor"
+        raise AttributeError(msg, name=name, obj=sys.modules[__name__])  # so that Python says what was meant
     value = globals()[name] = getattr(import_module(LATER[name]), name)
     return value
 

@@ -277,3 +277,12 @@ def test_who_waits_for_a_future_looks_whether_it_was_done_before() -> None:
                     unheard.append(f"{path.name}:{node.lineno}: `_when_done` calls in any case")
     assert read > 10
     assert unheard == []
+
+
+def test_a_name_of_pykka_says_where_it_is_and_a_misspelt_one_is_python_s_to_guess():
+    with pytest.raises(AttributeError, match=r"pykka has it: import pykka .* derive actors from actorflow.Actor"):
+        _ = actorflow.ThreadingActor
+    with pytest.raises(AttributeError) as caught:
+        _ = actorflow.Workflw
+    assert caught.value.obj is actorflow
+    assert "workflow" in dir(caught.value.obj)
