@@ -7,6 +7,7 @@ error takes the text from here.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 LIMIT: Final = 200  # characters, as much as a log line carries
 LONGEST_ERROR: Final = 4_000  # characters of an error that ends a command: its one line
 
+ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _KIND_NAME: Final = type.__dict__["__qualname__"].__get__  # no metaclass can answer in its place
 _LONG: Final = (str, bytes, bytearray)  # cut before their repr is made: that takes four times their size
 
@@ -43,6 +45,15 @@ def text_of(value: object, limit: int = LIMIT, render: Callable[[Any], str] = re
             raise
         return f"<{_KIND_NAME(type(value))}, whose text cannot be made: {_KIND_NAME(type(error))}>"
     return shown if whole <= limit else f"{shown}... [{whole} characters in all]"
+
+
+def stable_text(value: object, limit: int = LIMIT, render: Callable[[Any], str] = repr) -> str:
+    """Return text of any object as `text_of` does, without addresses: it is the same in each process.
+
+    >>> stable_text(lambda: 1)
+    '<function <lambda>>'
+    """
+    return ADDRESS.sub("", text_of(value, limit, render))
 
 
 def plural(number: float, noun: str, form: str = "") -> str:

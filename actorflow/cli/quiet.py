@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.sim.search.workers import RunNotes
 from actorflow.sim.world.scheduler import is_callers
 from actorflow.text import text_of
 
@@ -20,7 +21,7 @@ SHOWN: Final = 5
 EXPECTED: Final = (ActorflowError, ConnectionError, TimeoutError)
 
 
-class ErrorCount(logging.Handler):
+class ErrorCount(logging.Handler, RunNotes):
     """Counts errors of handlers by their class and the user's line that raised them.
 
     Attributes:
@@ -44,6 +45,15 @@ class ErrorCount(logging.Handler):
             place = f"a call: {text_of(error, render=str)}"
         if place:
             self.counts[type(error).__name__, place] += 1
+
+    def take(self) -> Counter[tuple[str, str]]:
+        """Return the counts since the last call, for another process."""
+        taken, self.counts = self.counts, Counter()
+        return taken
+
+    def merge(self, noted: Counter[tuple[str, str]], /) -> None:
+        """Add the counts of another process."""
+        self.counts.update(noted)
 
     def lines(self) -> list[str]:
         """Return the errors in words, the most frequent first."""

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from actorflow.sim.failure import SimulationFailure
     from actorflow.sim.scenario.scenario import Scenario
     from actorflow.sim.search.settings import SearchSettings
+    from actorflow.sim.search.workers import RunNotes
 
 FAILED: Final = 1
 COUNT: Final = click.IntRange(1)
 MEASURED: Final = 20  # runs of a report
+NO_PROPERTY: Final = "the scenario has none; give it [[checks]], or call sim.always(...) in it"
 DIAGRAM: Final = "sequenceDiagram"
 
 
@@ -125,7 +127,7 @@ def sim(
         compare(app, chosen, sweep, warm_up, as_json)
         return 0
     with quiet() as errors:
-        findings = searched(app, found, chosen, settings, tapes)
+        findings = searched(app, found, chosen, settings, tapes, errors)
     findings["errors"] = errors.lines()
     if report is not None:
         write_report(report, app, chosen, findings, settings)
@@ -226,7 +228,9 @@ def command_of(app: str, scenario: Path | None, until: float | None) -> str:
     return shlex.join(words)
 
 
-def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings, tapes: Path | None) -> dict[str, Any]:
+def searched(
+    target: str, app: App, scenario: Scenario, settings: SearchSettings, tapes: Path | None, notes: RunNotes
+) -> dict[str, Any]:
     """Search, and return the findings."""
     from actorflow.cli.progress import ProgressBar
     from actorflow.sim.failure import SimulationFailure
@@ -241,7 +245,7 @@ def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings
     failure: SimulationFailure | None = None
     before, shared = TALLY.packed(), set(TALLY.shared)
     with use(settings), ProgressBar(app.name[:40]) as progress:
-        search = Search(TestBody(run_app, (target, scenario)), folder, progress=progress)
+        search = Search(TestBody(run_app, (target, scenario)), folder, progress=progress, notes=notes)
         try:
             search.run(range(scenario.runs))
         except SimulationFailure as error:
@@ -260,6 +264,7 @@ def searched(target: str, app: App, scenario: Scenario, settings: SearchSettings
         "steps": tally.steps,
         "virtual_seconds": tally.time,
         "faults": tally.faults,
+        "properties": search.properties,
         "is_cut": search.is_cut,
         "shared": sorted(tally.shared),
         "warning": tally.warning(),
@@ -303,6 +308,6 @@ def show(report: dict[str, Any], as_json: bool) -> None:
     if report["warning"]:
         click.echo(report["warning"])
     if failure is None:
-        click.echo("all properties held")
+        click.echo("all properties held" if report["properties"] else f"no property was checked: {NO_PROPERTY}")
         return
     tell(f"{text_of(failure['property'], LONGEST_ERROR)} does not hold; the run is repeated by the command above")

@@ -10,7 +10,7 @@ from typing import Final
 
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 LONGEST_CALL = 100  # characters of a client's call, in a scenario
 UNRUN: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)  # what a call returns that has run nothing yet
@@ -30,7 +30,7 @@ def word_of(value: object) -> str:
     if isinstance(value, (type, FunctionType)):
         return value.__qualname__
     path = getattr(value, "path", None) if isinstance(value, ActorRef) else None
-    return path if isinstance(path, str) else text_of(value)
+    return path if isinstance(path, str) else stable_text(value)
 
 
 def act_once(function: Callable[[], object]) -> None:
@@ -52,7 +52,7 @@ def refuse_async(function: Callable[..., object], what: str) -> None:
     if not inspect.isroutine(called) and not isinstance(called, type):
         called = getattr(called, "__call__", called)  # noqa: B004 - of an object
     if inspect.iscoroutinefunction(called) or inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-        raise unrun(f"{what}, {getattr(called, '__qualname__', text_of(called))},")
+        raise unrun(f"{what}, {getattr(called, '__qualname__', stable_text(called))},")
 
 
 def refuse_unrun(value: object, what: str) -> None:

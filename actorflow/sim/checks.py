@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from actorflow.errors import DefinitionError
 from actorflow.sim.calls import refuse_async, refuse_unrun
 from actorflow.sim.failure import SimulationFailure
-from actorflow.text import reason_of, text_of
+from actorflow.text import reason_of, stable_text
 
 Condition = Callable[[], object]
 
@@ -22,12 +23,14 @@ def property_of(check: Condition, name: str | None) -> str:
         DefinitionError: it is no function without arguments, or the name is none.
     """
     if not callable(check):
-        raise DefinitionError(f"{text_of(check)} is no check: give a function without arguments")
+        raise DefinitionError(f"{stable_text(check)} is no check: give a function without arguments")
     refuse_async(check, "a check")
     if name is not None:
         if not isinstance(name, str) or not name.strip():
-            raise DefinitionError(f"{text_of(name)} is no name of a property: give a text, or None")
+            raise DefinitionError(f"{stable_text(name)} is no name of a property: give a text, or None")
         return name
+    while isinstance(check, functools.partial):
+        check = check.func
     given = getattr(check, "__name__", type(check).__name__)
     if given != "<lambda>":
         return str(given)
@@ -57,7 +60,7 @@ class Always:
                 refuse_unrun(value, f"the check {self.name!r}")
             is_broken = value is not None and not value
         except AssertionError as error:
-            raise SimulationFailure(self.name, now, text_of(error, render=str)) from error
+            raise SimulationFailure(self.name, now, stable_text(error, render=str)) from error
         except DefinitionError:
             raise
         except Exception as error:
@@ -68,34 +71,64 @@ class Always:
 
 @dataclass
 class Eventually:
-    """A property that comes to hold within some seconds after the last fault has healed.
+    """A property that comes to hold once nothing disturbs the app any more, and does so again if it ceases to hold.
 
     Attributes:
         check: says whether it holds.
         name: of the property.
-        within: seconds.
-        met: when it first held after that; None: not yet.
+        within: seconds for which it may fail to hold at a time.
+        since: when it was first seen not to hold, of the present time without; None: it holds, as far as is known.
+        has_held: it held before that, after the last disturbance.
     """
 
     check: Condition
     name: str
     within: float
-    met: float | None = None
+    since: float | None = None
+    has_held: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """Virtual seconds at which it has to hold again."""
+        return math.inf if self.since is None else self.since + self.within
+
+    def reset(self) -> None:
+        """Forget all looks so far: a fault or a client event is still to come."""
+        self.since, self.has_held = None, False
 
     def look(self, now: float) -> None:
-        """Note whether the property holds now."""
-        if self.met is None and holds(self.check):
-            self.met = now
+        """Note whether the property holds now.
 
-    def fail(self, now: float) -> SimulationFailure:
+        Raises:
+            SimulationFailure: it has not held for too long.
+        """
+        if now > self.deadline:
+            raise self.fail()
+        try:
+            is_met = holds(self.check)
+        except DefinitionError:
+            raise
+        except Exception:  # noqa: BLE001 - an actor that is down has nothing to look at; `fail` tells the last one
+            is_met = False
+        if is_met:
+            self.since, self.has_held = None, True
+        elif self.since is None:
+            self.since = now
+
+    def fail(self) -> SimulationFailure:
         """Return the error of one that did not come to hold, with the words of its assertion."""
-        why = f"it did not come to hold within {self.within:g} s of the last fault"
+        if self.has_held:
+            why = f"it ceased to hold at {self.since:g} s, and did not come to hold again within {self.within:g} s"
+        else:
+            why = f"it did not come to hold within {self.within:g} s of the last fault and the last client event"
         try:
             self.check()
         except AssertionError as error:
-            said = text_of(error, render=str)
+            said = stable_text(error, render=str)
             why += f": {said}" if said else ""
-        return SimulationFailure(self.name, now, why)
+        except Exception as error:  # noqa: BLE001 - the words for it
+            why += f": the check raises {reason_of(error)}"
+        return SimulationFailure(self.name, self.deadline, why)
 
 
 @dataclass
@@ -129,7 +162,7 @@ def check_within(within: object) -> float:
         DefinitionError: they are none.
     """
     if isinstance(within, bool) or not isinstance(within, int | float) or not 0 < within < math.inf:
-        raise DefinitionError(f"within={text_of(within)}: give virtual seconds, more than 0")
+        raise DefinitionError(f"within={stable_text(within)}: give virtual seconds, more than 0")
     return float(within)
 
 
@@ -137,5 +170,5 @@ def sends(*checks: Always | Eventually | Sometimes) -> DefinitionError:
     """Return the error of a check, one of these, that has sent a message."""
     return DefinitionError(
         "a check sends a message, and would after each step, without end: let it look at actors, by sim.peek(actor), "
-        f"and send in sim.at(...).call(...); the checks are {', '.join(text_of(check.name) for check in checks)}"
+        f"and send in sim.at(...).call(...); the checks are {', '.join(stable_text(check.name) for check in checks)}"
     )

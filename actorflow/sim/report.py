@@ -13,7 +13,7 @@ from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.pairs import EventPair, latency_between, latency_of_handlers, pairs_of
 from actorflow.sim.figures.sequence import sequence
 from actorflow.sim.figures.tables import FaultFigures, Figures, PublishedEvent
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.faults.fault import Fault
@@ -107,7 +107,7 @@ class Report:
         return self.figures
 
     def _handler(self, handler: Any) -> str:
-        name: str = handler if isinstance(handler, str) else getattr(handler, "__qualname__", text_of(handler))
+        name: str = handler if isinstance(handler, str) else getattr(handler, "__qualname__", stable_text(handler))
         name = name.rpartition("<locals>.")[2]
         handlers = self._recorded().handlers
         if name not in handlers:
@@ -130,7 +130,7 @@ def event_name(given: Any) -> str:
     if isinstance(given, str):
         return given
     if not is_event_class(given):
-        raise DefinitionError(f"latency({text_of(given)}): give two classes of events, or handlers")
+        raise DefinitionError(f"latency({stable_text(given)}): give two classes of events, or handlers")
     return EventType.of(given).name
 
 

@@ -14,7 +14,7 @@ from actorflow.sim.search.outcome import TestBody
 from actorflow.sim.search.seeds import Search
 from actorflow.sim.search.tapes import TapeFolder
 from actorflow.sim.search.words import current_test
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 F = TypeVar("F", bound=Callable[..., None])
 TAPES: Final = "tapes"
@@ -64,12 +64,12 @@ def simulate(
     for name, value in (("runs", runs), ("first", first)):
         if isinstance(value, bool) or not isinstance(value, int) or value < (name == "runs"):
             raise DefinitionError(
-                f"simulate({name}={text_of(value)}): give a whole number, {int(name == 'runs')} or more"
+                f"simulate({name}={stable_text(value)}): give a whole number, {int(name == 'runs')} or more"
             )
     if exhaustive is not None and (isinstance(exhaustive, bool) or not isinstance(exhaustive, int) or exhaustive < 0):
-        raise DefinitionError(f"simulate(exhaustive={text_of(exhaustive)}): give a whole number, 0 or more")
+        raise DefinitionError(f"simulate(exhaustive={stable_text(exhaustive)}): give a whole number, 0 or more")
     if tapes is not None and not isinstance(tapes, str | os.PathLike):
-        raise DefinitionError(f"simulate(tapes={text_of(tapes)}): give a folder, or None")
+        raise DefinitionError(f"simulate(tapes={stable_text(tapes)}): give a folder, or None")
 
     def decorate(function: F) -> F:
         parameters = list(inspect.signature(function).parameters.values())

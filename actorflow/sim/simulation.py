@@ -14,7 +14,6 @@ from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.sim.calls import act_once, called
-from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of, sends
 from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
@@ -23,6 +22,7 @@ from actorflow.sim.faults.targets import Target, actor_of, present_actor, two_ho
 from actorflow.sim.figures.publications import Publications
 from actorflow.sim.load.workload import Workload
 from actorflow.sim.patches import patched
+from actorflow.sim.properties import Properties
 from actorflow.sim.report import Report, report_of
 from actorflow.sim.stubs import Stubs
 from actorflow.sim.world.crash import unfreeze
@@ -32,7 +32,7 @@ from actorflow.sim.world.node import SimNode
 from actorflow.sim.world.operator import Operator
 from actorflow.sim.world.scheduler import SimWorld
 from actorflow.sim.world.store import SimStore, is_of_store
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.app.virtual import VirtualSystem
@@ -43,7 +43,7 @@ STEP_LIMIT = 1_000_000  # of one run: half a minute
 TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
 
 
-class Simulation(Stubs, Workload):
+class Simulation(Stubs, Properties, Workload):
     """One run of an app in virtual time. The seed, or a tape, makes all choices: the same one gives the same run.
 
     Tests get it from `@simulate`; a script makes it, and closes it.
@@ -72,6 +72,7 @@ class Simulation(Stubs, Workload):
         store: theirs; None before that.
         world: runs their steps.
         is_blind: no check is called.
+        is_cut: an error has ended the run before its time.
         stop_at_step: after which the debugger opens; None: it does not.
     """
 
@@ -95,7 +96,7 @@ class Simulation(Stubs, Workload):
             DefinitionError: an argument makes no sense, or a handler of another simulation makes it.
         """
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise DefinitionError(f"seed={text_of(seed)}: give a number, 0 or more")
+            raise DefinitionError(f"seed={stable_text(seed)}: give a number, 0 or more")
         refuse_within_another()
         self.chooser = Chooser(seed, tape)
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
@@ -104,15 +105,14 @@ class Simulation(Stubs, Workload):
         self.nodes: list[SimNode] = []
         self.faults: list[Fault] = []
         self.is_over = self.is_blind = False
-        self.has_run = False
+        self.has_run = self.is_cut = self._in_run = False
         self.stop_at_step: int | None = None
         self.store: SimStore | None = None
         self._operator: Operator | None = None
+        self._latest: tuple[float, Callable[[], str]] = 0.0, str
         self._peeked: set[type[Any] | str] = set()
-        self._stubs = []
-        self._always: list[Always] = []
-        self._eventually: list[Eventually] = []
-        self._sometimes: list[Sometimes] = []
+        self._stubs, self.groups = [], []
+        self._always, self._eventually, self._sometimes = [], [], []
         try:
             patched.enter()
         except BaseException:  # else the world would have the waits of this thread for ever
@@ -138,11 +138,11 @@ class Simulation(Stubs, Workload):
             ActorflowError: a part could not start.
         """
         if not isinstance(app, App):
-            raise DefinitionError(f"start({text_of(app)}): give an af.App")
+            raise DefinitionError(f"start({stable_text(app)}): give an af.App")
         if isinstance(nodes, bool) or not isinstance(nodes, int) or not 1 <= nodes <= 100:
-            raise DefinitionError(f"nodes={text_of(nodes)}: give a number from 1 to 100")
+            raise DefinitionError(f"nodes={stable_text(nodes)}: give a number from 1 to 100")
         if hosts not in {"each", "one"}:
-            raise DefinitionError(f"hosts={text_of(hosts)}: give 'each' or 'one'")
+            raise DefinitionError(f"hosts={stable_text(hosts)}: give 'each' or 'one'")
         self._check_open()
         if self.nodes:
             raise DefinitionError(f"start({app!r}): {self.nodes[0].app!r} was started already; give it more parts")
@@ -162,12 +162,12 @@ class Simulation(Stubs, Workload):
             DefinitionError: an argument makes no sense.
         """
         if not isinstance(link, Link):
-            raise DefinitionError(f"network({text_of(link)}): give a Link")
+            raise DefinitionError(f"network({stable_text(link)}): give a Link")
         network = self.world.network
         if between is None:
             network.standard = link
             return
-        one, other = two_hosts(self.nodes, between, f"network(between={text_of(between)})")
+        one, other = two_hosts(self.nodes, between, f"network(between={stable_text(between)})")
         network.links[one, other] = network.links[other, one] = link
 
     def at(self, time: float) -> At:
@@ -181,7 +181,7 @@ class Simulation(Stubs, Workload):
         """
         self._check_open()
         if not is_number(time) or not self.world.clock.now <= time < math.inf:
-            raise DefinitionError(f"at({text_of(time)}): give virtual seconds, {self.world.clock.now:g} or more")
+            raise DefinitionError(f"at({stable_text(time)}): give virtual seconds, {self.world.clock.now:g} or more")
         return At(self, time)
 
     def chaos(
@@ -211,9 +211,9 @@ class Simulation(Stubs, Workload):
         """
         self._check_open()
         if not is_number(rate) or not 0 < rate < math.inf:
-            raise DefinitionError(f"chaos(rate={text_of(rate)}): give faults a second, more than 0")
+            raise DefinitionError(f"chaos(rate={stable_text(rate)}): give faults a second, more than 0")
         if not is_number(until) or not self.world.clock.now < until < math.inf:
-            raise DefinitionError(f"chaos(until={text_of(until)}): it is {self.world.clock.now:g} s already")
+            raise DefinitionError(f"chaos(until={stable_text(until)}): it is {self.world.clock.now:g} s already")
         add_chaos(self, rate, until, kinds, targets)
 
     def peek(self, actor: ActorRef[Any] | type[Any] | str) -> Any:
@@ -234,39 +234,13 @@ class Simulation(Stubs, Workload):
             return ref._actor
         if not isinstance(actor, ActorRef) or getattr(actor._scheduler, "world", None) is not self.world:
             raise DefinitionError(
-                f"peek({text_of(actor)}): give a ref of this simulation, or a class, a name or a path"
+                f"peek({stable_text(actor)}): give a ref of this simulation, or a class, a name or a path"
             )
         return None if actor._state == DEAD else actor._actor
 
-    # --- checks ------------------------------------------------------------------------------------------------------
-
-    def always(self, check: Condition, name: str | None = None) -> None:
-        """Have a property looked at after each step: a function that returns False, or asserts, ends the run.
-
-        Raises:
-            DefinitionError: it is no function.
-        """
-        self._always.append(Always(check, property_of(check, name)))
-
-    def eventually(self, check: Condition, name: str | None = None, *, within: float = 60.0) -> None:
-        """Have a property come to hold within some virtual seconds after the last fault has healed.
-
-        Raises:
-            DefinitionError: it is no function, or the seconds are none.
-        """
-        self._eventually.append(Eventually(check, property_of(check, name), check_within(within)))
-
-    def sometimes(self, check: Condition, name: str | None = None) -> None:
-        """Have a property hold at some time of some run of a search: that the interesting case was tried.
-
-        Raises:
-            DefinitionError: it is no function.
-        """
-        self._sometimes.append(Sometimes(check, property_of(check, name)))
-
     @property
     def met(self) -> dict[str, bool]:
-        """Whether each `sometimes` of this run has held, and each link and fault has touched something."""
+        """Whether each `sometimes` of this run has held, and each link, fault and client has had a part in it."""
         touched = {f"sometimes {check.name!r}": check.met for check in self._sometimes}
         network = self.world.network
         for link in {id(link): link for link in [network.standard, *network.links.values()]}.values():
@@ -275,6 +249,9 @@ class Simulation(Stubs, Workload):
         for fault in self.faults:
             case = f"{fault.case or fault} touched something"
             touched[case] = touched.get(case, False) or fault.touched
+        for group in self.groups:
+            case = f"a client ({group.words}) came"
+            touched[case] = touched.get(case, False) or group.has_come
         if self.world_load is not None:
             touched |= {f"cost of {cost.name} was paid": cost.is_taken for cost in self.world_load.costs.all}
         return touched | {f"stub of {stub.name} was called": stub.is_called for stub in self._stubs}
@@ -298,68 +275,86 @@ class Simulation(Stubs, Workload):
         world = self.world
         self._check_open()
         if not is_number(until) or not world.clock.now <= until < math.inf:
-            raise DefinitionError(f"run(until={text_of(until)}): give virtual seconds; it is {world.clock.now:g} s")
+            raise DefinitionError(f"run(until={stable_text(until)}): give virtual seconds; it is {world.clock.now:g} s")
         self.has_run = True
-        if self.is_blind:
-            self._sleep_until(until)
-            return self._report()
-        is_watched = self._always or self._eventually or self._sometimes or self.stop_at_step is not None
-        world.after_step = self._look if is_watched else None
+        self._until = max(self._until, until)
+        self._in_run = True
+        for group in self.groups:
+            if group.following is not None and group.following <= until:
+                self._disturb(group.following)
         try:
-            healed = max((fault.end for fault in self.faults), default=0.0)
-            self._sleep_until(until)  # the world looks before its first step, too
-            if self._eventually:
-                self._sleep_until(healed)
-                world.calm()
-            for check in sorted(self._eventually, key=lambda check: check.within):
-                if check.met is None:
-                    self._sleep_until(healed + check.within)
-                if check.met is None:
-                    raise check.fail(world.clock.now)
+            if self.is_blind:
+                self._sleep_until(until)
+            else:
+                self._run_with_checks(until)
+        except BaseException:
+            self.is_cut = True
+            raise
         finally:
-            world.after_step = None
+            self._in_run = False
         return self._report()
 
     def _report(self) -> Report:
         return report_of(self.world, self.faults, self.chooser.left_out, self._publications, self.world_load)
-
-    def _sleep_until(self, time: float) -> None:
-        self.world.sleep(max(0.0, time - self.world.clock.now))
-
-    def _look(self) -> None:
-        now = self.world.clock.now
-        if self.stop_at_step is not None and self.world.steps >= self.stop_at_step:
-            self.stop_at_step = None
-            breakpoint()  # noqa: T100 - asked for by --sim-until-step; `self` is the simulation
-        events = self.world.client_events
-        for always in self._always:
-            always.look(now)
-        for sometimes in self._sometimes:
-            sometimes.look()
-        if self._eventually and now >= max((fault.end for fault in self.faults), default=0.0):
-            for eventually in self._eventually:
-                eventually.look(now)
-        if self.world.client_events != events:
-            raise sends(*self._always, *self._sometimes, *self._eventually)
 
     # --- for `At` ----------------------------------------------------------------------------------------------------
 
     def add(self, fault: Fault) -> None:
         """Have a fault happen, unless it is left out of this run."""
         fault.name = f"fault {len(self.faults)}"
+        fault.is_expected = not self._in_run
         self.faults.append(fault)
         if fault.name in self.chooser.left_out:
             fault.touched = True
             fault.end = fault.begin
+            self._disturb(fault.begin)
             return
         timers = self.world.timers
-        timers.add(fault.begin, lambda: self._guarded(lambda: fault.act(fault)))
+        timers.add(fault.begin, lambda: self._disturbed(fault.act, fault))
         if fault.end > fault.begin:
-            timers.add(fault.end, lambda: self._guarded(lambda: fault.heal(fault)))
+            timers.add(fault.end, lambda: self._disturbed(fault.heal, fault))
+        self._disturb(fault.end)
+
+    def _disturbed(self, act: Callable[[Fault], object], fault: Fault) -> None:
+        self._guarded(lambda: act(fault))
+        self._look_if_quiet()
 
     def enter_at(self, time: float, function: Callable[[], object]) -> None:
         """Call a function of a client at a time: all that it does is one client event."""
-        self.world.timers.add(time, lambda: self.enter(function, lambda: called(function)))
+
+        def words() -> str:
+            return called(function)
+
+        def enter() -> None:
+            self.enter(function, words)
+            self._look_if_quiet()
+
+        self.expect(time, words)
+        if not self._in_run or time <= self._until:  # of clients without end, each makes the next one come
+            self._disturb(time)
+        self.world.timers.add(time, enter)
+
+    def expect(self, time: float, words: Callable[[], str]) -> None:
+        """Note the time of a client event for `check_all_came`, unless one in the run itself declares it."""
+        if not self._in_run and time > self._latest[0]:
+            self._latest = time, words
+
+    def check_all_came(self) -> None:
+        """Refuse a run that ended before the time of a client event or a fault: both would be missed silently.
+
+        Raises:
+            DefinitionError: there is one.
+        """
+        end = self.world.clock.now
+        (time, words) = self._latest
+        late = [(time, words())] if time > end else []
+        late += [(fault.begin, fault.text) for fault in self.faults if fault.begin > end and fault.is_expected]
+        if late and self.has_run and not self.is_cut:
+            time, text = min(late)
+            raise DefinitionError(
+                f"{text} at {time:g} s never came: the run ended at {end:g} s; give sim.run a later until, or it an "
+                "earlier time"
+            )
 
     def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
         """Call a function of a client now."""
@@ -447,3 +442,5 @@ class Simulation(Stubs, Workload):
         self.close()
         if isinstance(error, SimulationFailure) and error.seed is None:
             error.seed = self.chooser.seed
+        if error is None:
+            self.check_all_came()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from actorflow.core.actors.context import timer
@@ -18,7 +20,7 @@ from actorflow.sim.world.network import Passage
 from actorflow.sim.world.refs import LABEL
 from actorflow.tasks.current import find_current
 from actorflow.tasks.task import AnyTask
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.world.scheduler import SimWorld
@@ -57,7 +59,7 @@ class Stub:
         fake: is called in its place.
         latency: of its calls: seconds.
         fail: the part of the calls that fail with ConnectionError before they act.
-        maybe_done: the part that raise MaybeDone: half of them have acted.
+        maybe_done: the part of all calls that raise MaybeDone: half of them have acted.
         timeout: seconds, after which the caller of a lost call, or of one whose answer is lost, gets TimeoutError.
         is_called: it was called in this run.
     """
@@ -76,6 +78,11 @@ class Stub:
     def name(self) -> str:
         """Its name in texts and on the tape."""
         return self.target.name if isinstance(self.target, AnyTask) else self.target.__qualname__
+
+    @property
+    def maybe_done_of_rest(self) -> float:
+        """The part that raise MaybeDone of the calls that have not failed."""
+        return min(1.0, self.maybe_done / (1 - self.fail)) if self.fail < 1 else 0.0
 
     def install(self) -> None:
         """Take the place of the target, wherever that is found.
@@ -147,7 +154,7 @@ class Stub:
             call = StubCall(self.timeout, 0.0, 0, late)
         elif chance("fail", self.fail):
             call = StubCall(delay, 0.0, 0, ConnectionError(f"{self.name}: it failed, and has done nothing"))
-        elif chance("maybe done", self.maybe_done):
+        elif chance("maybe done", self.maybe_done_of_rest):
             call.acts = chooser.choose(f"done stub {name}", 2, cause)
             call.error = MaybeDone(f"{self.name}: the answer was lost")
         else:
@@ -205,7 +212,7 @@ def caller() -> str:
 
 def arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> str:
     """Return the arguments of a call as text."""
-    return ", ".join([*map(text_of, args), *(f"{key}={text_of(value)}" for key, value in kwargs.items())])
+    return ", ".join([*map(stable_text, args), *(f"{key}={stable_text(value)}" for key, value in kwargs.items())])
 
 
 def wait(world: SimWorld, seconds: float) -> None:
@@ -253,10 +260,15 @@ def places_of(function: Callable[..., Any]) -> list[tuple[Any, str]]:
             found.append((of_class, function.__name__))
         PLACES[function] = found
     if not found:
-        raise DefinitionError(
-            f"stub of {text_of(function)}: no module and no class has it; give a task, or a function by its name there"
-        )
+        raise DefinitionError(f"stub of {stable_text(function)}: no module and no class has it; {cure_of(function)}")
     return found
+
+
+def cure_of(function: Callable[..., Any]) -> str:
+    """Return the cure, in words, for a function that no module and no class has."""
+    if isinstance(function, MethodType):
+        return f"give the method of the class, {function.__func__.__qualname__}"
+    return "give a task, or a function that a module or a class has by a name, through which your code calls it"
 
 
 def class_of(function: Callable[..., Any]) -> type[Any] | None:
@@ -304,14 +316,24 @@ def stub_of(
     """
     for word, function in (("stub", target), ("fake", fake)):
         if not callable(function) or isinstance(function, type):
-            raise DefinitionError(f"stub({text_of(function)}): the {word} is no task and no function")
+            raise DefinitionError(f"stub({stable_text(function)}): the {word} is no task and no function")
+    if isinstance(target, functools.partial):
+        raise DefinitionError(f"stub({stable_text(target)}): give the function itself, {stable_text(target.func)}")
+    if vars(builtins).get(getattr(target, "__name__", "")) is target:
+        raise DefinitionError(
+            f"stub({stable_text(target)}): all code of Python uses it; call it in a function of yours, and give that"
+        )
     if not isinstance(target, AnyTask) and not hasattr(target, "__qualname__"):
-        raise DefinitionError(f"stub({text_of(target)}): give a task or a function")
+        raise DefinitionError(f"stub({stable_text(target)}): give a task or a function")
     for word, part in (("fail", fail), ("maybe_done", maybe_done)):
         if not is_number(part) or not 0 <= part <= 1:
-            raise DefinitionError(f"stub({word}={text_of(part)}): give a part of the calls, from 0 to 1")
+            raise DefinitionError(f"stub({word}={stable_text(part)}): give a part of the calls, from 0 to 1")
+    if fail + maybe_done > 1 + 1e-9:
+        raise DefinitionError(
+            f"stub(fail={fail:g}, maybe_done={maybe_done:g}): both are parts of all calls, and these are more than all"
+        )
     if not is_number(timeout) or not 0 < timeout < float("inf"):
-        raise DefinitionError(f"stub(timeout={text_of(timeout)}): give virtual seconds, more than 0")
+        raise DefinitionError(f"stub(timeout={stable_text(timeout)}): give virtual seconds, more than 0")
     return Stub(world, target, fake, Link(latency=latency), fail, maybe_done, timeout)
 
 
@@ -357,14 +379,15 @@ class Stubs:
             fake: is called in its place, with its arguments.
             latency: seconds; a number, or the shortest and the longest.
             fail: the part of the calls that raise ConnectionError, and do nothing.
-            maybe_done: the part that raise `af.MaybeDone`: half of them have called the fake.
+            maybe_done: the part of the calls that raise `af.MaybeDone`: half of them have called the fake. No call
+                does both, so the two parts are 1 at most; calls that the link loses do neither.
             timeout: virtual seconds until a call that is lost, or whose answer is lost, raises TimeoutError.
 
         Raises:
             DefinitionError: an argument makes no sense, or the target has a stub already.
         """
         if any(stub.target is target for stub in self._stubs):
-            raise DefinitionError(f"stub({text_of(target)}): it has one already")
+            raise DefinitionError(f"stub({stable_text(target)}): it has one already")
         stub = stub_of(self.world, target, fake, latency, fail, maybe_done, timeout)
         self._stubs.append(stub)
         stub.install()

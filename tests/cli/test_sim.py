@@ -100,12 +100,33 @@ def test_errors_of_handlers_are_told_though_nothing_failed(write_app):
         def scenario(sim, system):
             sim.at(1).call(lambda: system.find("/sick/sick", Sick).cast(Sick.cough))
     """)
-    done = sim(app, "--runs", "2")
+    done = sim(app, "--runs", "6")
     assert done.exit_code == 0
-    assert re.search(r"handlers raised: KeyError at sim_\d+\.py:5, 2 times\n", done.stdout)
+    assert re.search(r"handlers raised: KeyError at sim_\d+\.py:5, 6 times\n", done.stdout)
+    assert sim(app, "--runs", "6", "--workers", "2").stdout == done.stdout
 
 
-def test_names_of_modules_that_runs_change_are_told(write_app):
+def test_a_scenario_without_a_property_does_not_say_that_all_held(write_app, folder):
+    app = write_app("""
+        class Counter(af.Actor):
+            def add(self):
+                pass
+        app = af.App("bare").add(af.child(Counter).options(name="counter"))
+        @app.scenario
+        def scenario(sim, system):
+            sim.at(1).call(lambda: system.find("/bare/counter", Counter).cast(Counter.add))
+    """)
+    for workers in ("1", "2"):
+        done = sim(app, "--runs", "3", "--until", "5", "--workers", workers, "--report", "out.html")
+        assert done.exit_code == 0
+        assert "no property was checked: the scenario has none; give it [[checks]], or call sim.always(" in done.stdout
+        assert "held" not in done.stdout
+        assert "No property was checked" in (folder / "out.html").read_text(encoding="utf-8")
+    assert json.loads(sim(app, "--runs", "3", "--json").stdout)["properties"] == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_names_of_modules_that_runs_change_are_told(write_app, workers):
     app = write_app("""
         seen = []
         class Counter(af.Actor):
@@ -113,7 +134,7 @@ def test_names_of_modules_that_runs_change_are_told(write_app):
                 seen.append(1)
         app = af.App("leaky", system=af.Settings(intensity=1000)).add(af.child(Counter).options(name="counter"))
     """)
-    done = sim(app, "--runs", "3")
+    done = sim(app, "--runs", "3", "--workers", workers)
     assert done.exit_code == 0, done.output
     assert f"processes do not: {app.partition(':')[0]}.seen\n" in done.stdout
     assert json.loads(sim(SHOP.replace("shop", "shop_mended"), "--runs", "3", "--json").stdout)["shared"] == []

@@ -195,6 +195,30 @@ def test_an_argument_that_makes_no_sense_is_refused_in_words(use: Callable[[Simu
             use(sim)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda sim: sim.cost(lambda: 1, 1.0),
+        lambda sim: sim.cost(partial(raises), 1.0),
+        lambda sim: sim.cost(Counter.add, {lambda: 1}),
+        lambda sim: sim.peek(lambda: 1),
+        lambda sim: sim.start(lambda: 1),
+        lambda sim: sim.at(1).call(object()),
+        lambda sim: sim.clients(lambda: 1, raises),
+        lambda sim: sim.always(object()),
+        lambda sim: sim.network(object()),
+        lambda sim: sim.chaos(rate=1, until=5, kinds=[object()]),
+        lambda sim: simulate(runs=object()),
+    ],
+)
+def test_an_object_is_named_without_its_address(use: Callable[[Simulation], Any]) -> None:
+    with Simulation() as sim:
+        sim.start(APP)
+        with pytest.raises(DefinitionError, match=r"<|partial") as refused:
+            use(sim)
+    assert " at 0x" not in str(refused.value)
+
+
 class NoTruth:
     def __bool__(self) -> bool:
         raise ValueError("neither")

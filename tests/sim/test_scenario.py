@@ -247,6 +247,12 @@ def test_a_client_whose_node_is_down_has_bad_luck():
         (f"[[costs]]\nof = '{NAME}:Counter.add'\nlognormal = 1", "line 3, [[costs]] 1: "),
         ("cores = 0", "cores = 0: give a whole number, 1 or more"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nat = -1", "line 3, [[clients]] 1: at = -1"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nat = [1, 61]", "line 3, [[clients]] 1: at = 61: the run ends at 60 s"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nevery = 70", "line 3, [[clients]] 1: the first of them comes at 70 s"),
+        (
+            f"[[clients]]\ncall = '{NAME}:ring'\nrate = 1\nbegin = 70\nuntil = 80",
+            "[[clients]] 1: the first of them comes at 70 s; the run ends at 60 s",
+        ),
         (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 0", "line 3, [[clients]] 1: Clients(rate=0): give requests a"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nrate = 1\ncount = 0", "Clients(count=0)"),
         (f"[[clients]]\ncall = '{NAME}:ring'\nat = 1\ncount = 2", "'count' does not go with 'at'"),

@@ -299,7 +299,7 @@ def test_a_case_that_never_came_fails_the_test():
     def test(sim):
         trade(sim, careful=True)
         sim.sometimes(lambda: False, "a blue moon")
-        sim.run(until=1)
+        sim.run(until=3)
 
     with pytest.raises(SimulationFailure, match="blue moon"):
         test()

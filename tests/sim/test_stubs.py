@@ -1,5 +1,6 @@
 """Promises: a stub takes the place of what an app talks to outside of it: with latency, failures and doubt."""
 
+import functools
 import logging
 
 import pytest
@@ -139,6 +140,12 @@ def test_a_stub_that_fails_has_done_nothing_and_one_that_may_have_done_it_has_in
     assert set(outcomes(maybe_done=0.6)) == {("paid", 1), ("MaybeDone", 0), ("MaybeDone", 1)}
 
 
+def test_both_parts_of_a_stub_that_goes_wrong_are_parts_of_all_calls():
+    answers = [answer for answer, _ in outcomes(calls=200, fail=0.4, maybe_done=0.6)]
+    assert set(answers) == {"ConnectionError", "MaybeDone"}
+    assert 0.3 < answers.count("ConnectionError") / 200 < 0.5
+
+
 def test_loss_and_duplicates_of_the_link_act_on_the_calls_of_a_stub():
     assert set(outcomes(link=Link(loss=0.3))) == {("paid", 1), ("TimeoutError", 0), ("TimeoutError", 1)}
     assert set(outcomes(link=Link(duplicate=0.5))) == {("paid", 1), ("paid", 2)}
@@ -166,8 +173,14 @@ def test_a_stub_is_drawn():
         (lambda sim: sim.stub(pay, len, latency=-1), "latency"),
         (lambda sim: sim.stub(pay, len, timeout=0), "timeout"),
         (lambda sim: (sim.stub(send, len), sim.stub(send, len)), "already"),
+        (lambda sim: sim.stub(pay, len, fail=0.6, maybe_done=0.6), "parts of all calls"),
+        (lambda sim: sim.stub(len, pay), "all code of Python uses it; call it in a function of yours"),
+        (lambda sim: sim.stub(functools.partial(pay, 1), pay), "give the function itself, <function pay>"),
+        (lambda sim: sim.stub(lambda: 1, pay), "by a name, through which your code calls it"),
+        (lambda sim: sim.stub(Mailer("x").mail, pay), r"give the method of the class, Mailer\.mail"),
     ],
 )
 def test_bad_input_is_refused(act, words):
-    with Simulation() as sim, pytest.raises(af.DefinitionError, match=words):
+    with Simulation() as sim, pytest.raises(af.DefinitionError, match=words) as refused:
         act(sim)
+    assert " at 0x" not in str(refused.value)

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import math
 import random
-import re
 import threading
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +28,7 @@ from actorflow.core.refs.failure import failed
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import AT_REST, Ahead, Done, SchedulerThread
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import contextvars
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 ENTRIES: Final = frozenset((Parked, LoopTurn, AsyncHandler, Ahead))  # of the run queue, that are no refs
 NO_CAUSE: Final = (None, None)
-ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
 
@@ -339,5 +337,5 @@ class VirtualScheduler(VirtualWaits):
 
 
 def traced(message: Any) -> str:
-    """Return the text of a message for a trace: without addresses, which are others in each process."""
-    return ADDRESS.sub("", text_of(message, TRACED))
+    """Return the text of a message for a trace."""
+    return stable_text(message, TRACED)

@@ -14,7 +14,7 @@ from actorflow.sim.faults.store import StoreFaults, check_seconds
 from actorflow.sim.faults.targets import Target, found, name_of, present, two_hosts
 from actorflow.sim.world.crash import crash_host, refs_below
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.simulation import Simulation
@@ -105,7 +105,7 @@ class At(StoreFaults):
         """
         check_seconds("heal", heal)
         if not is_number(part) or not 0 <= part <= 1:
-            raise DefinitionError(f"drop({text_of(part)}): give a part of the messages, from 0 to 1")
+            raise DefinitionError(f"drop({stable_text(part)}): give a part of the messages, from 0 to 1")
         network = self._sim.world.network
         text = f"{part:.0%} of messages lost {name_of(one)} {'-' if both else '->'} {name_of(other)}"
         return self._on_pairs("drop", text, (one, other), heal, part, network.drop, network.end_drop, both=both)
@@ -118,7 +118,7 @@ class At(StoreFaults):
         """
         check_seconds("heal", heal)
         if not is_number(factor) or not 1 <= factor < math.inf:
-            raise DefinitionError(f"slow({text_of(factor)}): give a factor of 1 or more")
+            raise DefinitionError(f"slow({stable_text(factor)}): give a factor of 1 or more")
         network = self._sim.world.network
         slowed: list[SimHost] = []
 
@@ -149,7 +149,7 @@ class At(StoreFaults):
         """
         check_seconds("heal", heal)
         if not is_number(seconds) or not math.isfinite(seconds):
-            raise DefinitionError(f"clock_skew({text_of(seconds)}): give virtual seconds")
+            raise DefinitionError(f"clock_skew({stable_text(seconds)}): give virtual seconds")
         hosts: list[SimHost] = []
 
         def act(fault: Fault) -> None:
@@ -175,14 +175,14 @@ class At(StoreFaults):
             DefinitionError: there is no such node, or the app has another name.
         """
         if not isinstance(app, App):
-            raise DefinitionError(f"deploy({text_of(app)}): give an af.App")
+            raise DefinitionError(f"deploy({stable_text(app)}): give an af.App")
         if nodes is not None and (isinstance(nodes, str) or not isinstance(nodes, Sequence)):
-            raise DefinitionError(f"deploy(nodes={text_of(nodes)}): give the numbers of nodes in a list, or None")
+            raise DefinitionError(f"deploy(nodes={stable_text(nodes)}): give the numbers of nodes in a list, or None")
         numbers = range(len(self._sim.nodes)) if nodes is None else nodes
         for number in numbers:
             if number not in range(len(self._sim.nodes)):
                 raise DefinitionError(
-                    f"deploy(nodes=[{text_of(number)}]): there are nodes 0 to {len(self._sim.nodes) - 1}"
+                    f"deploy(nodes=[{stable_text(number)}]): there are nodes 0 to {len(self._sim.nodes) - 1}"
                 )
             node = self._sim.nodes[number]
             if app.name != node.app.name:
@@ -205,7 +205,7 @@ class At(StoreFaults):
             DefinitionError: it cannot be called.
         """
         if not callable(function):
-            raise DefinitionError(f"call({text_of(function)}): give a function without arguments")
+            raise DefinitionError(f"call({stable_text(function)}): give a function without arguments")
         refuse_async(function, "a client")
         self._sim.enter_at(self.time, function)
         return self

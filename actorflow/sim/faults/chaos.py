@@ -15,7 +15,7 @@ from actorflow.sim.choices.chooser import stream_of
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.targets import nearest
 from actorflow.sim.world.host import OWN_CODE
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import random
@@ -65,7 +65,7 @@ def add_chaos(
     asked = usual_kinds(sim) if kinds is None else known_kinds(kinds)
     fit: list[Kind] = [kind for kind in asked if len(ends) > 1 or kind not in BETWEEN]
     if not fit:
-        raise DefinitionError(f"chaos(kinds={text_of(kinds)}): they act between two hosts, and there is one")
+        raise DefinitionError(f"chaos(kinds={stable_text(kinds)}): they act between two hosts, and there is one")
     on = drawn_kinds(fit, draw)
     time = sim.world.clock.now
     for _ in range(MOST):
@@ -77,7 +77,7 @@ def add_chaos(
         seconds = round(SHORTEST * (LONGEST / SHORTEST) ** draw.random(), 2)
         DRAWS[kind](At(sim, round(time, 3)), draw, ends, min(seconds, until))
         for fault in sim.faults[first:]:
-            fault.case = "chaos"
+            fault.case, fault.is_expected = "chaos", False
     raise DefinitionError(f"chaos(rate={rate:g}, until={until:g}): that makes more than {MOST} faults")
 
 
@@ -100,11 +100,11 @@ def known_kinds(kinds: Any) -> list[Kind]:
     """
     known: tuple[str, ...] = get_args(Kind)
     if isinstance(kinds, str) or not isinstance(kinds, Sequence) or not kinds:
-        raise DefinitionError(f"chaos(kinds={text_of(kinds)}): give some of {', '.join(known)}")
+        raise DefinitionError(f"chaos(kinds={stable_text(kinds)}): give some of {', '.join(known)}")
     for kind in kinds:
         if kind not in known:
             hint = nearest(str(kind), known)
-            raise DefinitionError(f"chaos(kinds=[{text_of(kind)}]): there are {', '.join(known)}{hint}")
+            raise DefinitionError(f"chaos(kinds=[{stable_text(kind)}]): there are {', '.join(known)}{hint}")
     return list(kinds)
 
 

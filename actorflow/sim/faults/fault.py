@@ -20,6 +20,7 @@ class Fault:
         amount: a factor, or a part of the messages.
         touched: it has acted on something: a message, or an actor that ran or was to run.
         name: among the faults of a run, for the tape.
+        is_expected: the run is too short if it does not come; else the run itself, or chaos, made it.
         case: one that is to touch something in some run of a search; "": it is one of its own.
     """
 
@@ -32,6 +33,7 @@ class Fault:
     amount: float = 0.0
     touched: bool = False
     name: str = field(default="")
+    is_expected: bool = False
     case: str = ""
 
     def __str__(self) -> str:

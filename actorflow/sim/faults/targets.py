@@ -10,7 +10,7 @@ from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.errors import DefinitionError
 from actorflow.sim.world.crash import refs_below
 from actorflow.sim.world.node import SimNode
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
     if isinstance(target, SimNode):
         return target, target.hosts.main
     if not isinstance(target, type | str | ActorRef):
-        raise DefinitionError(f"{text_of(target)} is no target: give an actor class, a path, a ref or a node")
+        raise DefinitionError(f"{stable_text(target)} is no target: give an actor class, a path, a ref or a node")
     places = everywhere(nodes)
     fits = on_duty([(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target])
     hosts = {id(node.hosts.of(ref)): (node, node.hosts.of(ref)) for node, ref in fits}

@@ -47,7 +47,8 @@ def head(found: dict[str, Any]) -> Iterator[str]:
     """Yield the title and the outcome."""
     yield f"<h1>Simulation of {plain(found['app'])}</h1>"
     if found["failure"] is None:
-        yield '<p class="good">All properties held</p>'
+        held = "All properties held" if found["properties"] else "No property was checked"
+        yield f'<p class="{"good" if found["properties"] else "soft"}">{held}</p>'
     else:
         yield f'<p class="bad">{plain(found["failure"]["property"])}: does not hold</p>'
     runs, steps = plural(found["runs"], "run", ","), plural(found["steps"], "step", ",")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import random
@@ -92,6 +92,11 @@ class Clients:
         if self.rate is not None and times[-1] == times[0]:
             raise wrong("trace", self.trace, "its times are all the same, so it has no rate to change")
 
+    @property
+    def earliest(self) -> float:
+        """The time before which none comes."""
+        return self.begin + 1 / self.rate if self.shape == "steady" and self.rate else self.begin
+
     def times(self, draw: random.Random) -> Iterator[float]:
         """Return the times of all requests, in order.
 
@@ -125,4 +130,4 @@ def poisson(draw: random.Random, begin: float, rate: float) -> Iterator[float]:
 
 def wrong(name: str, value: object, cure: str) -> DefinitionError:
     """Return the error of an argument that makes no sense."""
-    return DefinitionError(f"Clients({name}={text_of(value)}): {cure}")
+    return DefinitionError(f"Clients({name}={stable_text(value)}): {cure}")

@@ -11,7 +11,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.errors import DefinitionError
 from actorflow.sim.world.link import is_number
 from actorflow.tasks.task import AnyTask
-from actorflow.text import reason_of, text_of
+from actorflow.text import reason_of, stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.choices.chooser import Chooser
@@ -63,7 +63,7 @@ class DeclaredCost:
         except BaseException as error:  # a SystemExit, too: it is the run's, and no thread's
             raise DefinitionError(f"the cost of {self.name} raised {reason_of(error)}") from error
         if not is_number(seconds) or not 0 <= seconds < math.inf:
-            raise DefinitionError(f"the cost of {self.name} was {text_of(seconds)}: it is to be virtual seconds")
+            raise DefinitionError(f"the cost of {self.name} was {stable_text(seconds)}: it is to be virtual seconds")
         return seconds
 
 
@@ -88,21 +88,23 @@ class Costs:
             DefinitionError: the target is none of these, or has a cost; or the cost makes no sense.
         """
         if not callable(cost) and not (is_number(cost) and 0 <= cost < math.inf):
-            raise DefinitionError(f"cost({text_of(target)}, {text_of(cost)}): give virtual seconds, or a distribution")
+            raise DefinitionError(
+                f"cost({stable_text(target)}, {stable_text(cost)}): give virtual seconds, or a distribution"
+            )
         table: dict[Any, DeclaredCost]
         key: Any = target
         if isinstance(target, AnyTask):
             table, key, name = self._by_task, target.name, target.name
         elif isinstance(target, type):
             if not issubclass(target, Actor):
-                raise DefinitionError(f"cost({text_of(target)}): the class is no actor's")
+                raise DefinitionError(f"cost({stable_text(target)}): the class is no actor's")
             table, name = self._by_class, short_name(target)
-        elif isinstance(target, Callable) and "." in getattr(target, "__qualname__", ""):  # type: ignore[arg-type]
+        elif isinstance(target, Callable) and is_method(target):  # type: ignore[arg-type]
             table, name = self._by_function, short_name(target)
             if name.rpartition(".")[2] in HOOKS:
                 raise DefinitionError(f"cost({name}): a hook costs nothing; give the cost to the handlers")
         else:
-            raise DefinitionError(f"cost({text_of(target)}): give a method of an actor, an actor class, or a task")
+            raise DefinitionError(f"cost({stable_text(target)}): give a method of an actor, an actor class, or a task")
         if key in table:
             raise DefinitionError(f"cost({name}): it has one already")
         table[key] = DeclaredCost(name, cost)
@@ -127,6 +129,11 @@ class Costs:
             if declared is function:
                 return cost
         return next((self._by_class[base] for base in cls.__mro__ if base in self._by_class), None)
+
+
+def is_method(target: object) -> bool:
+    """Say whether a function is in a class, by its name."""
+    return "." in getattr(target, "__qualname__", "").rpartition("<locals>.")[2]
 
 
 def short_name(target: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import random
@@ -64,7 +64,7 @@ def uniform(shortest: float, longest: float) -> Distribution:
     """
     for name, seconds in (("shortest", shortest), ("longest", longest)):
         if not is_number(seconds) or not 0 <= seconds < math.inf:
-            raise DefinitionError(f"uniform({name}={text_of(seconds)}): give virtual seconds, 0 or more")
+            raise DefinitionError(f"uniform({name}={stable_text(seconds)}): give virtual seconds, 0 or more")
     if longest < shortest:
         raise DefinitionError(f"uniform({shortest:g}, {longest:g}): the longest is below the shortest")
     return lambda random: random.uniform(shortest, longest)
@@ -77,4 +77,4 @@ def check_above_zero(function: str, name: str, seconds: Any) -> None:
         DefinitionError: it is not above 0, or no number.
     """
     if not is_number(seconds) or not 0 < seconds < math.inf:
-        raise DefinitionError(f"{function}({name}={text_of(seconds)}): give virtual seconds, more than 0")
+        raise DefinitionError(f"{function}({name}={stable_text(seconds)}): give virtual seconds, more than 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from actorflow.errors import DefinitionError
@@ -13,7 +14,7 @@ from actorflow.sim.faults.targets import Target, found
 from actorflow.sim.load.clients import Clients
 from actorflow.sim.load.world_load import WorldLoad
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
@@ -26,6 +27,25 @@ if TYPE_CHECKING:
 MOST_REQUESTS: Final = 1_000_000  # of one call of `clients`: more than a run may have steps
 
 
+@dataclass(eq=False)
+class ClientGroup:
+    """The requests of one call of `clients`.
+
+    Attributes:
+        times: of those that are to come, with their numbers.
+        act: is called with the number of each.
+        words: for the call.
+        following: when the next one comes, virtual seconds; None: it was the last.
+        has_come: one of them.
+    """
+
+    times: Iterator[tuple[int, float]]
+    act: Callable[[int], object]
+    words: str
+    following: float | None = None
+    has_come: bool = False
+
+
 class Workload:
     """The load of one simulation.
 
@@ -34,13 +54,15 @@ class Workload:
         nodes: its nodes.
         chooser: makes its choices.
         world_load: what was declared; None: nothing yet.
+        groups: of clients.
     """
 
     world: SimWorld
     nodes: list[SimNode]
     chooser: Chooser
     world_load: WorldLoad | None = None
-    _client_groups: int = 0
+    groups: list[ClientGroup]
+    _until: float
 
     @overload
     def cost(self, target: AnyTask | type[Actor], cost: Cost, /) -> None: ...
@@ -87,7 +109,7 @@ class Workload:
             DefinitionError: an argument makes no sense.
         """
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise DefinitionError(f"cores({text_of(count)}): give a whole number, 1 or more")
+            raise DefinitionError(f"cores({stable_text(count)}): give a whole number, 1 or more")
         self._load.give(count, None if target is None else found(self.nodes, target)[1])
 
     def record(self, *, after: float = 0.0) -> None:
@@ -102,7 +124,7 @@ class Workload:
             DefinitionError: it is no time to come, or the run is recorded already.
         """
         if not is_number(after) or not 0 <= after < math.inf:
-            raise DefinitionError(f"record(after={text_of(after)}): give virtual seconds, 0 or more")
+            raise DefinitionError(f"record(after={stable_text(after)}): give virtual seconds, 0 or more")
         self._load.record(after)
 
     def clients(self, clients: Clients, act: Callable[[int], object], /) -> None:
@@ -116,31 +138,40 @@ class Workload:
             DefinitionError: it is no Clients, or no function. A run in which a million requests come ends with it.
         """
         if not isinstance(clients, Clients):
-            raise DefinitionError(f"clients({text_of(clients)}): give Clients(rate=...)")
+            raise DefinitionError(f"clients({stable_text(clients)}): give Clients(rate=...)")
         if not callable(act):
-            raise DefinitionError(f"clients(..., {text_of(act)}): give a function of a number")
+            raise DefinitionError(f"clients(..., {stable_text(act)}): give a function of a number")
         refuse_async(act, "a client")
-        self._client_groups += 1
-        draw = stream_of(self.chooser.seed, f"clients {self._client_groups}")
+        draw = stream_of(self.chooser.seed, f"clients {len(self.groups) + 1}")
         now = self.world.clock.now
         times = (time for time in clients.times(draw) if time >= now)
         name = getattr(act, "__name__", "<lambda>")
-        self._come(enumerate(times), act, "call" if name == "<lambda>" else f"call of {name}")
+        group = ClientGroup(enumerate(times), act, "call" if name == "<lambda>" else f"call of {name}")
+        self.groups.append(group)
+        self.expect(clients.earliest, lambda: f"the first client ({group.words})")
+        self._await_next(group)
+        if group.following is None and (clients.until < now or clients.shape in {"steady", "trace"}):
+            raise DefinitionError(f"clients({stable_text(clients)}): none of them comes; it is {now:g} s")
 
-    def _come(self, times: Iterator[tuple[int, float]], act: Callable[[int], object], words: str) -> None:
+    def _await_next(self, group: ClientGroup) -> None:
         """Have the next request come: one timer at a time, however many there are."""
-        following = next(times, None)
-        if following is None:
+        number, time = next(group.times, (0, None))
+        group.following = time
+        if time is None:
             return
-        number, time = following
         if number >= MOST_REQUESTS:
             many = f"clients: more than {MOST_REQUESTS:,} requests come by {time:g} s of virtual time"
             self._fail(DefinitionError(f"{many}: give a lower rate, a count or an until"))
             return
+        if time <= self._until:
+            self._disturb(time)
 
         def come() -> None:
-            self._come(times, act, words)
-            self.enter(lambda: act(number), lambda: f"{words} {number}")
+            self._await_next(group)
+            if time <= self._until:  # later ones would disturb what is waited for then
+                group.has_come = True
+                self.enter(lambda: group.act(number), lambda: f"{group.words} {number}")
+                self._look_if_quiet()
 
         self.world.timers.add(time, come)
 
@@ -150,6 +181,18 @@ class Workload:
 
     def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
         """Call a function of a client now."""
+        raise NotImplementedError  # pragma: no cover - the simulation has it
+
+    def expect(self, time: float, words: Callable[[], str]) -> None:
+        """Note the time of a client event for the end of the run."""
+        raise NotImplementedError  # pragma: no cover - the simulation has it
+
+    def _disturb(self, time: float) -> None:
+        """Have no property be waited for before a time."""
+        raise NotImplementedError  # pragma: no cover - the simulation has it
+
+    def _look_if_quiet(self) -> None:
+        """Look at the properties, if a client event was the last one that is known."""
         raise NotImplementedError  # pragma: no cover - the simulation has it
 
     @property

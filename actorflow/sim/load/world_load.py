@@ -19,7 +19,7 @@ from actorflow.sim.load.handler_names import handler_name
 from actorflow.sim.stubs import arguments, wait, wait_async
 from actorflow.sim.world.cores import Cores
 from actorflow.sim.world.serving import NotedQueue, Serving
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,7 +295,7 @@ def running_here() -> ActorRef[Any] | None:
 
 def told_by(message: Any) -> str:
     """Return the words that tell a message from others, of which no client event is known."""
-    return f" of {text_of(getattr(message, 'event', message), WORDS)}"
+    return f" of {stable_text(getattr(message, 'event', message), WORDS)}"
 
 
 def attempt_words(attempt: Attempt[Any]) -> str:

@@ -89,6 +89,10 @@ class ClientEntry(ScenarioTable):
             given["shape"] = "trace"
         key = next((key for key in TIMES if key in self.given), "")
         clients: Clients = called(self.place, key, Clients, **{"until": until, **given})
+        if clients.earliest > until:
+            raise refused(
+                self.place, key, f"the first of them comes at {clients.earliest:g} s; the run ends at {until:g} s"
+            )
         return clients
 
     @property
@@ -108,6 +112,9 @@ class ClientEntry(ScenarioTable):
             sim.clients(self.clients(until), event)
             return
         at = self.given["at"]
+        for time in at if isinstance(at, list) else [at]:
+            if time > until:
+                raise refused(self.place, "at", f"at = {time:g}: the run ends at {until:g} s")
         for number, time in enumerate(sorted(at) if isinstance(at, list) else [at]):
             sim.at(time).call(functools.partial(event, number))
 

@@ -21,12 +21,13 @@ Body: TypeAlias = "Callable[[Simulation], None]"
 
 
 class RunFigures(NamedTuple):
-    """Figures of one run: its steps, virtual seconds, faults and digest."""
+    """Figures of one run: its steps, virtual seconds, faults, digest and properties."""
 
-    steps: int
-    time: float
-    faults: int
-    digest: int
+    steps: int = 0
+    time: float = 0.0
+    faults: int = 0
+    digest: int = 0
+    properties: int = 0
 
 
 @dataclass
@@ -119,6 +120,7 @@ def run_once(
         body(sim)
         if not sim.has_run:
             raise DefinitionError("the test did not call sim.run(until=...): nothing was simulated")
+        sim.check_all_came()
     except BaseException as error:
         is_of_test = isinstance(error, Exception) and not (isinstance(error, DefinitionError) or says_nothing(error))
         if not is_of_test and not says_failed(error):
@@ -142,7 +144,7 @@ def outcome_of(sim: Simulation, failure: BaseException | None) -> RunOutcome:
         failure,
         key_of(failure),
         sim.chooser.tape(),
-        RunFigures(world.steps, world.clock.now, len(happened), world.digest),
+        RunFigures(world.steps, world.clock.now, len(happened), world.digest, sim.properties),
         world.client_events,
         len(sim.faults),
         [str(fault) for fault in happened],

@@ -16,7 +16,7 @@ from actorflow.sim.search.outcome import run_once
 from actorflow.sim.search.settings import in_force
 from actorflow.sim.search.tally import TALLY
 from actorflow.sim.search.verify import PARTS, REPEATS, verify
-from actorflow.sim.search.workers import shared_out
+from actorflow.sim.search.workers import RunNotes, shared_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,8 @@ class Search:
     Attributes:
         met: whether each case that is to come in some run has come in one.
         progress: is called after each seed, with how many have run of how many; None: nobody wants to know.
+        notes: of runs, in this process and in others.
+        properties: most that a run has declared.
         delays: run all orders with so many choices that are not the first, instead of seeds; None: run seeds.
         is_cut: not all seeds, or orders, ran.
     """
@@ -43,8 +45,11 @@ class Search:
         *,
         delays: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        notes: RunNotes | None = None,
     ) -> None:
         self.progress = progress
+        self.notes = notes or RunNotes()
+        self.properties = 0
         self.body = body
         self.folder = folder
         self.delays = delays
@@ -144,7 +149,7 @@ class Search:
 
     def _share_out(self, seeds: range, workers: int) -> None:
         failed: list[int] = []
-        for seed, is_failed, figures, met in shared_out(self.body, seeds, workers, self._is_over):
+        for seed, is_failed, figures, met in shared_out(self.body, seeds, workers, self._is_over, self.notes):
             self._seeds += 1
             self._tell(len(seeds))
             if is_failed:
@@ -186,6 +191,7 @@ class Search:
     def _count(self, figures: RunFigures, met: dict[str, bool]) -> None:
         TALLY.add(figures)
         self._digests.add(figures.digest)
+        self.properties = max(self.properties, figures.properties)
         for name, is_met in met.items():
             self.met[name] = self.met.get(name, False) or is_met
 

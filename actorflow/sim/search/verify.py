@@ -88,5 +88,5 @@ def described(step: Step | None) -> str:
 
 def ended(outcome: RunOutcome) -> str:
     """Return the end of a run in words."""
-    steps, time, _, digest = outcome.figures
-    return f"{steps} steps to {time:g} s (digest {digest}){f', {outcome.key}' if outcome.key else ''}"
+    run = outcome.figures
+    return f"{run.steps} steps to {run.time:g} s (digest {run.digest}){f', {outcome.key}' if outcome.key else ''}"

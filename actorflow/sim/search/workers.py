@@ -1,7 +1,8 @@
 """Workers: processes that share out the seeds of a search.
 
 They are forks, so that the test, its fixtures and its module are there as they are here. Worker w of n runs the seeds
-w, w + n, w + 2n ...; it says after each how the run went, and this process runs a seed that failed again to explain it.
+w, w + n, w + 2n ...; it says after each how the run went, and in the end which names of modules its runs changed. This
+process runs a seed that failed again to explain it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actorflow.errors import HostDied
+from actorflow.sim.search.module_state import changed, look
 from actorflow.sim.search.outcome import RunFigures, run_once
 from actorflow.sim.search.settings import in_force
+from actorflow.sim.search.tally import TALLY
 from actorflow.sim.search.verify import verify
 
 if TYPE_CHECKING:
@@ -25,6 +28,17 @@ if TYPE_CHECKING:
     from actorflow.sim.search.outcome import Body
 
 SIZE: Final = struct.Struct("<I")
+
+
+class RunNotes:
+    """Notes of runs beside their outcomes, such as the errors of handlers; without a subclass there are none."""
+
+    def take(self) -> Any:
+        """Return the notes since the last call, for another process."""
+        return None
+
+    def merge(self, noted: Any, /) -> None:
+        """Add the notes of another process."""
 
 
 class SeedWorker:
@@ -38,7 +52,7 @@ class SeedWorker:
         is_done: it has said all.
     """
 
-    def __init__(self, body: Body, seeds: range, is_over: Callable[[], bool]) -> None:
+    def __init__(self, body: Body, seeds: range, is_over: Callable[[], bool], notes: RunNotes) -> None:
         reading, writing = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12: there are other threads; they take no part
@@ -48,7 +62,7 @@ class SeedWorker:
             try:
                 os.close(reading)
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
-                work(body, seeds, is_over, writing)
+                work(body, seeds, is_over, writing, notes)
                 code = 0
             finally:
                 os._exit(code)  # nothing of pytest's runs twice
@@ -69,8 +83,9 @@ class SeedWorker:
         if said is None:
             raise self._died()
         content: Any = pickle.loads(said)
-        if content is None:
+        if isinstance(content, list):
             self.is_done = True
+            TALLY.shared.update(content)
             return None
         self.last = content[0]
         return content  # type: ignore[no-any-return]
@@ -103,8 +118,10 @@ def exactly(stream: BinaryIO, size: int) -> bytes | None:
     return b"".join(parts)
 
 
-def work(body: Body, seeds: range, is_over: Callable[[], bool], writing: int) -> None:
+def work(body: Body, seeds: range, is_over: Callable[[], bool], writing: int, notes: RunNotes) -> None:
     """Run seeds in this process, and say how each went."""
+    notes.take()  # what was noted before the fork is the other process's
+    before = look()
     with os.fdopen(writing, "wb") as stream:
 
         def say(content: object) -> None:
@@ -119,14 +136,16 @@ def work(body: Body, seeds: range, is_over: Callable[[], bool], writing: int) ->
                 outcome = run_once(body, seed)
                 if in_force().verify and outcome.failure is None:
                     verify(body, seed)
-                say((seed, outcome.failure is not None, outcome.figures, outcome.met))
+                say((seed, outcome.failure is not None, outcome.figures, outcome.met, notes.take()))
             except BaseException:  # noqa: BLE001 - it comes again where the seed is explained: also a skip of pytest
-                say((seed, True, RunFigures(0, 0.0, 0, 0), {}))
+                say((seed, True, RunFigures(), {}, notes.take()))
                 return
-        say(None)
+        say(changed(before, look()))
 
 
-def shared_out(body: Body, seeds: range, count: int, is_over: Callable[[], bool]) -> Iterator[tuple[Any, ...]]:
+def shared_out(
+    body: Body, seeds: range, count: int, is_over: Callable[[], bool], notes: RunNotes
+) -> Iterator[tuple[Any, ...]]:
     """Run seeds in some processes; yield (seed, whether it failed, figures, cases that came) of each.
 
     After a failure, lower seeds are still run: the lowest that fails is the same on each machine.
@@ -136,7 +155,7 @@ def shared_out(body: Body, seeds: range, count: int, is_over: Callable[[], bool]
     """
     workers: list[SeedWorker] = []
     try:
-        workers.extend(SeedWorker(body, seeds[i::count], is_over) for i in range(min(count, len(seeds))))
+        workers.extend(SeedWorker(body, seeds[i::count], is_over, notes) for i in range(min(count, len(seeds))))
         lowest: int | None = None
         while running := [worker for worker in workers if not worker.is_done and is_awaited(worker, lowest)]:
             for stream in select.select([worker.stream for worker in running], [], [])[0]:
@@ -145,7 +164,8 @@ def shared_out(body: Body, seeds: range, count: int, is_over: Callable[[], bool]
                     continue
                 if said[1]:
                     lowest = said[0] if lowest is None else min(lowest, said[0])
-                yield said
+                notes.merge(said[-1])
+                yield said[:-1]
     finally:
         for worker in workers:
             worker.end()

@@ -94,6 +94,7 @@ def findings(**more):
         "virtual_seconds": 40.0,
         "faults": 2,
         "met": {"it came": True},
+        "properties": 1,
         "failure": None,
         "errors": [],
     }
