@@ -1,8 +1,9 @@
 """Simulation: the app in virtual time, under a hostile network, faults and seeded schedules; failures come as a seed.
 
 `simulation` (one run), `simulate` (the search over seeds, as a decorator of tests), `checks` (what is to hold),
-`properties` (when they are looked at), `buggify` (a choice in the user's code), `calls` (the words for what clients
-call), `failure` (the errors), `report` (figures of a run), `stubs` (stand for the outside of the app).
+`properties` (when they are looked at), `limits` (of a run), `buggify` (a choice in the user's code), `calls` (the words
+for what clients call), `failure` (the errors), `verdicts` (what exceptions of pytest, unittest and hypothesis say),
+`report` (figures of a run), `stubs` (stand for the outside of the app).
 `choices`, `faults`, `figures`, `history`, `html`, `load`, `patches`, `world`, `search` and `scenario` are rooms of
 their own.
 """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from actorflow.errors import DefinitionError
 from actorflow.sim.calls import refuse_async, refuse_unrun
 from actorflow.sim.failure import SimulationFailure
+from actorflow.sim.verdicts import says_nothing
 from actorflow.text import reason_of, stable_text
 
 Condition = Callable[[], object]
@@ -64,6 +65,8 @@ class Always:
         except DefinitionError:
             raise
         except Exception as error:
+            if says_nothing(error):
+                raise
             raise SimulationFailure(self.name, now, f"the check raised {reason_of(error)}") from error
         if is_broken:
             raise SimulationFailure(self.name, now)
@@ -108,8 +111,10 @@ class Eventually:
             is_met = holds(self.check)
         except DefinitionError:
             raise
-        except Exception:  # noqa: BLE001 - an actor that is down has nothing to look at; `fail` tells the last one
-            is_met = False
+        except Exception as error:
+            if says_nothing(error):
+                raise
+            is_met = False  # an actor that is down has nothing to look at; `fail` tells the last error
         if is_met:
             self.since, self.has_held = None, True
         elif self.since is None:

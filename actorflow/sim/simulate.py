@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from actorflow.errors import DefinitionError
+from actorflow.sim.limits import STEP_LIMIT, TURN_SECONDS, RunLimits, check_limits
 from actorflow.sim.search.outcome import TestBody
 from actorflow.sim.search.seeds import Search
 from actorflow.sim.search.tapes import TapeFolder
@@ -26,6 +27,8 @@ def simulate(
     first: int = 0,
     tapes: str | os.PathLike[str] | None = TAPES,
     exhaustive: int | None = None,
+    step_limit: int = STEP_LIMIT,
+    turn_seconds: float | None = TURN_SECONDS,
 ) -> Callable[[F], F]:
     """Run a test with many seeds; a failure is shrunk, and names the seed that repeats it.
 
@@ -57,6 +60,8 @@ def simulate(
         exhaustive: instead of seeds, run all orders in which so many choices, or fewer, are not the first: of a small
             scenario, a pass with `exhaustive=2` says that no two delays make it fail. `runs` bounds them: a test that
             has more of them fails.
+        step_limit: the steps that a run may take; one that takes more is stuck.
+        turn_seconds: seconds of real time that a handler may keep its turn; None: any.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -68,6 +73,8 @@ def simulate(
             )
     if exhaustive is not None and (isinstance(exhaustive, bool) or not isinstance(exhaustive, int) or exhaustive < 0):
         raise DefinitionError(f"simulate(exhaustive={stable_text(exhaustive)}): give a whole number, 0 or more")
+    check_limits(step_limit, turn_seconds)
+    limits = RunLimits(step_limit, turn_seconds)
     if tapes is not None and not isinstance(tapes, str | os.PathLike):
         raise DefinitionError(f"simulate(tapes={stable_text(tapes)}): give a folder, or None")
 
@@ -86,7 +93,7 @@ def simulate(
         def search(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
             folder = None if tapes is None else folder_of(function, Path(tapes))
-            test = TestBody(function, args[is_method:], kwargs, args[:is_method])
+            test = TestBody(function, args[is_method:], kwargs, args[:is_method], limits)
             search_of = Search(test, folder, delays=exhaustive)
             search_of.run(range(first, first + runs))
 

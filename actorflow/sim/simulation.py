@@ -20,6 +20,7 @@ from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
 from actorflow.sim.faults.targets import Target, actor_of, present_actor, two_hosts
 from actorflow.sim.figures.publications import Publications
+from actorflow.sim.limits import STEP_LIMIT, TURN_SECONDS, check_limits
 from actorflow.sim.load.workload import Workload
 from actorflow.sim.patches import patched
 from actorflow.sim.properties import Properties
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from actorflow.app.virtual import VirtualSystem
     from actorflow.sim.choices.tape import Tape
     from actorflow.sim.faults.fault import Fault
-
-STEP_LIMIT = 1_000_000  # of one run: half a minute
-TURN_SECONDS = 30.0  # of real time, that a handler may keep its turn
 
 
 class Simulation(Stubs, Properties, Workload):
@@ -97,6 +95,7 @@ class Simulation(Stubs, Properties, Workload):
         """
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise DefinitionError(f"seed={stable_text(seed)}: give a number, 0 or more")
+        check_limits(step_limit, turn_seconds)
         refuse_within_another()
         self.chooser = Chooser(seed, tape)
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)

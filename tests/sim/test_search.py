@@ -1,8 +1,11 @@
 """Promises: the search over seeds, its options in pytest, and the tapes of runs that failed."""
 
+import bdb
 import json
 import os
 import re
+import subprocess
+import sys
 import textwrap
 import unittest
 
@@ -297,6 +300,56 @@ def test_the_debugger_opens_after_a_step(monkeypatch):
     assert steps == [3]
 
 
+def test_the_debugger_opens_once_for_a_run_that_fails(monkeypatch):
+    opened = []
+
+    def body(sim):
+        monkeypatch.setattr("builtins.breakpoint", lambda: opened.append(1))
+        calm(sim)
+        sim.always(lambda: False, "never")
+        sim.run(until=1)
+
+    with use(SearchSettings(seed=0, until_step=1)), pytest.raises(SimulationFailure, match="'never'"):
+        searched(body)
+    assert opened == [1]
+
+
+@pytest.mark.parametrize("kind", [bdb.BdbQuit, pytest.exit.Exception])
+@pytest.mark.parametrize("place", ["test", "client", "check"])
+def test_what_ends_the_session_is_no_failure_of_the_test(kind, place):
+    def quit_here(*_):
+        raise kind("enough")
+
+    def body(sim):
+        sim.start(APP)
+        if place == "test":
+            quit_here()
+        if place == "client":
+            sim.at(1).call(quit_here)
+        if place == "check":
+            sim.always(quit_here)
+        sim.run(until=2)
+
+    with pytest.raises(kind):
+        searched(body)
+
+
+def test_a_limit_of_the_test_holds_in_each_run_and_one_that_is_none_is_refused():
+    def body(sim):
+        calm(sim)
+        limits.append(sim.world.step_limit)
+
+    limits = []
+    searched(body, runs=2, step_limit=777, turn_seconds=None)
+    assert limits == [777, 777]
+    assert "StuckError" in str(failed(calm, runs=2, step_limit=1))
+    for options in ({"step_limit": 0}, {"step_limit": True}, {"turn_seconds": 0}, {"turn_seconds": "x"}):
+        with pytest.raises(af.DefinitionError, match=f"{next(iter(options))}=.*: give"):
+            simulate(**options)
+        with pytest.raises(af.DefinitionError, match=f"{next(iter(options))}=.*: give"):
+            Simulation(**options)
+
+
 # --- in pytest -------------------------------------------------------------------------------------------------------
 
 MODULE = """
@@ -334,6 +387,24 @@ def test_pytest_reports_the_failure_the_command_and_the_figures(project):
     assert tape.name.startswith("test_demo.test_race-")
     again = project.runpytest(f"--sim-seed={seed}", "-k", "race")
     again.assert_outcomes(failed=1)
+
+
+def test_a_quit_in_the_debugger_ends_the_session(project):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--sim-until-step=2", "--sim-seed=3"],
+        cwd=project.path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        input="p self.world.steps\nq\n",
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
+    assert "Exit: Quitting debugger" in done.stdout
+    assert "(Pdb) 2\n" in done.stdout.replace("\r", "")
+    assert "does not hold" not in done.stdout
+    assert "again:" not in done.stdout
 
 
 def test_pytest_takes_each_option(project):

@@ -15,7 +15,18 @@ import actorflow as af
 from actorflow.machine import Event
 from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
-from actorflow.sim import Clients, Histogram, Interval, Link, Report, Simulation, exponential, interval_of, lognormal
+from actorflow.sim import (
+    Clients,
+    Histogram,
+    Interval,
+    Link,
+    Report,
+    Simulation,
+    exponential,
+    interval_of,
+    lognormal,
+    simulate,
+)
 from actorflow.sim import history as checkers
 from actorflow.testing import VirtualScheduler, VirtualSystem
 
@@ -732,6 +743,12 @@ def simulations(app: af.App) -> None:
         sim.at(2).call(lambda: system.publish(3))
 
     assert_type(evening(Simulation(), af.ActorSystem("a")), None)
+
+
+@simulate(runs=5, exhaustive=2, tapes=None, step_limit=100, turn_seconds=None)
+def searched(sim: Simulation) -> None:
+    """Limits of the runs of a search."""
+    sim.run(until=1)
 
 
 def loads(sim: Simulation) -> None:

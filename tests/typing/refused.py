@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import actorflow as af
 from actorflow.machine.definition.builder import ChartBuilder
-from actorflow.sim import Clients, Link, Simulation, exponential, interval_of, lognormal
+from actorflow.sim import Clients, Link, Simulation, exponential, interval_of, lognormal, simulate
 from actorflow.sim import history as checkers
 
 
@@ -458,5 +458,7 @@ def loads(sim: Simulation) -> None:
     Clients(rate=5, untill=3)  # refused: a misspelt option
     exponential("1")  # refused: seconds are a number
     lognormal(1.0, p95=2.0)  # refused: a misspelt option
+    simulate(step_limit="5")  # refused: a limit is a number
+    simulate(turn_second=5)  # refused: a misspelt option
     interval_of(["1"])  # refused: a text is no figure
     sim.run(until=1).latency(Counter, Other, before=1)  # refused: a misspelt option

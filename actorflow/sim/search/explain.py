@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.search.outcome import run_once
+from actorflow.sim.search.settings import in_force, use
 from actorflow.sim.search.shrink import Shrinker
 from actorflow.sim.search.words import scenario_of
+from actorflow.sim.verdicts import ends_all
 from actorflow.text import reason_of
 
 if TYPE_CHECKING:
@@ -61,12 +64,13 @@ def explained(
 
 def run_again(body: Body, seed: int, tape: Tape | None = None, *, draw: bool = False) -> RunOutcome | None:
     """Run a seed, or a smaller tape, again; None: the test makes no sense without what is left out, or is skipped."""
-    try:
-        return run_once(body, seed, tape, draw=draw)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - it is not the failure that is explained, and must not take its place
-        return None
+    with use(replace(in_force(), until_step=None)):  # the debugger was in the run that failed
+        try:
+            return run_once(body, seed, tape, draw=draw)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or ends_all(error):
+                raise
+            return None  # it is not the failure that is explained, and must not take its place
 
 
 def keep(folder: TapeFolder, tape: Tape, key: str) -> str:

@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.process.pickling import dumps, loads
+from actorflow.sim.limits import RunLimits
 from actorflow.sim.search.module_state import changed, look
 from actorflow.sim.search.outcome import TestBody, run_once
 
@@ -48,6 +49,7 @@ def key_in_fresh_process(body: Body, seed: int) -> str | None:
         "file": function.__code__.co_filename,
         "name": function.__qualname__,
         "args": bytes(args).hex(),
+        "limits": body.limits,
         "seed": seed,
     }
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -95,7 +97,8 @@ def main() -> None:
     for name in order["name"].split("."):
         found = getattr(found, name)
     args, kwargs, before = loads(bytes.fromhex(order["args"]), ())
-    outcome = run_once(TestBody(inspect.unwrap(found), args, kwargs, before), order["seed"])
+    test = TestBody(inspect.unwrap(found), args, kwargs, before, RunLimits(*order["limits"]))
+    outcome = run_once(test, order["seed"])
     print(MARK + json.dumps(outcome.key))  # noqa: T201 - for the process that waits
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.figures.sequence import note_of, sequence
+from actorflow.sim.limits import USUAL, RunLimits
 from actorflow.sim.search.settings import in_force
-from actorflow.sim.search.verdicts import says_failed, says_nothing
 from actorflow.sim.simulation import Simulation
+from actorflow.sim.verdicts import says_failed, says_nothing
 
 if TYPE_CHECKING:
     from actorflow.sim.choices.chooser import ChoiceMade
@@ -65,7 +66,10 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class TestBody:
-    """A test that takes a simulation, and the values of its other arguments; before these, the object of a method."""
+    """A test that takes a simulation, and the values of its other arguments; before these, the object of a method.
+
+    Each of its runs has the limits.
+    """
 
     __test__ = False  # for pytest: it is none
 
@@ -73,6 +77,7 @@ class TestBody:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     before: tuple[Any, ...] = ()
+    limits: RunLimits = USUAL
 
     def __call__(self, sim: Simulation) -> None:
         """Run the test."""
@@ -105,7 +110,9 @@ def run_once(
         DefinitionError: the test makes no sense.
     """
     until_step = in_force().until_step
-    sim = Simulation(seed, tape=tape) if until_step is None else Simulation(seed, tape=tape, turn_seconds=None)
+    steps_at_most, seconds = body.limits if isinstance(body, TestBody) else USUAL
+    turn_seconds = seconds if until_step is None else None  # whoever debugs takes their time
+    sim = Simulation(seed, tape=tape, step_limit=steps_at_most, turn_seconds=turn_seconds)
     sim.stop_at_step = until_step
     sim.is_blind = is_blind
     if steps is not None:

@@ -8,6 +8,7 @@ from typing import Final
 FAILS: Final = ("_pytest.outcomes", "Failed")  # of pytest.fail, which is no Exception
 IS_EXPECTED: Final = ("_pytest.outcomes", "XFailed")  # of pytest.xfail: a kind of `Failed`
 DOES_NOT_COUNT: Final = (("unittest.case", "SkipTest"), ("hypothesis.errors", "UnsatisfiedAssumption"))
+ENDS_ALL: Final = (("_pytest.outcomes", "Exit"), ("bdb", "BdbQuit"))  # of pytest.exit, and of "q" in a debugger
 OF_TIME: Final = "pytest_timeout"  # calls pytest.fail wherever the test is, as its time is up
 
 
@@ -17,8 +18,13 @@ def says_failed(error: BaseException) -> bool:
 
 
 def says_nothing(error: BaseException) -> bool:
-    """Say whether an Exception says that the run does not count: `assume(...)` of hypothesis, a skip of unittest."""
-    return any(is_one_of(error, kind) for kind in DOES_NOT_COUNT)
+    """Say whether an Exception says that the run does not count: an `assume` of hypothesis, a skip, a quit."""
+    return ends_all(error) or any(is_one_of(error, kind) for kind in DOES_NOT_COUNT)
+
+
+def ends_all(error: BaseException) -> bool:
+    """Say whether an exception ends more than the run: the session of pytest, or the debugger."""
+    return any(is_one_of(error, kind) for kind in ENDS_ALL)
 
 
 def is_one_of(error: BaseException, kind: tuple[str, str]) -> bool:
