@@ -10,7 +10,7 @@ import gc
 from typing import Final
 
 STEPS: Final = 5_000  # of one virtual system, between two collections of the young generations: 60 us of 50 ms
-FULL: Final = 20  # young ones to a full one
+FULL: Final = 100  # young ones to a full one, which takes 20 ms or more, as long as 10,000 steps
 RARELY: Final = 1_000_000  # new objects: who makes so many in a step would rather have a collection than no memory
 
 _systems: set[int] = set()  # the virtual ones, by `id`
