@@ -17,6 +17,7 @@ from actorflow.core.futures.thread_wait import DRIVERS, ask_timeout, wait_outsid
 from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.running.async_handler import stopping
+from actorflow.core.running.run_queue import AT_REST
 from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, StuckError
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class VirtualWaits(VirtualBaton):
     def wait(self, worker: Any, future: Future[Any], timeout: float | None) -> None:
         """Park a handler's thread until the future is done."""
         ref = worker.item[0]
+        if worker.item is AT_REST:  # a finaliser waits, which runs between two steps
+            self.refuse(future, timeout)
+            return
         if ref is None or worker.is_struck:
             raise worker.late()
         refused = self.refused_wait(ref, future)
