@@ -1,6 +1,7 @@
 """Promises: handlers and tasks take the virtual time that they cost, on the cores that there are; clients come."""
 
 import dataclasses
+import os
 import time
 
 import pytest
@@ -360,6 +361,18 @@ def test_cpu_tasks_take_the_workers_of_their_pool():
         jobs = [system.queue("jobs").enqueue(computes, n) for n in range(4)]
         sim.run(until=30)
         assert sorted(round(job.result(), 3) for job in jobs) == [1.0, 1.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("cores", [1, 3, 64, None])
+def test_a_pool_has_the_same_workers_on_each_machine(cores, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    with Simulation(seed=5) as sim:
+        system = sim.start(af.App("shop").add(computes).queue("jobs", workers=8))
+        assert system.pool("cpu").workers == 4
+        sim.cost(computes, 1.0)
+        jobs = [system.queue("jobs").enqueue(computes, n) for n in range(8)]
+        sim.run(until=30)
+        assert sorted(round(job.result(), 3) for job in jobs) == [1.0] * 4 + [2.0] * 4
 
 
 @af.task(cpu=True, retry=af.Retry(3, af.Backoff(0.1)), name="tests.load.computes_again")

@@ -13,7 +13,7 @@ from actorflow.sim.search.module_state import changed, look
 from actorflow.sim.search.outcome import run_once
 from actorflow.sim.search.tally import TALLY
 from actorflow.testing import LeakCheck
-from tests.sim import leaks
+from tests.sim import everything, leaks
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,28 @@ def calls(sim, *keys):
     for key in keys:
         box.cast(Box.put, key)
     return box
+
+
+@af.task(cpu=True, name="repeatable.compute")
+def compute(n):
+    return n
+
+
+def test_the_steps_of_a_seed_are_those_of_each_machine_however_many_cores_it_has(monkeypatch):
+    def digest(cores):
+        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+        with Simulation(seed=3) as sim:
+            system = sim.start(everything.app_of().add(compute).queue("heavy", workers=9), nodes=2)
+            load = everything.Load(sim)
+            load.declare(3)
+            load.begin_at(1.5, everything.flow, 1)
+            sim.cost(compute, 2.0)
+            for n in range(9):
+                sim.at(1).call(lambda n=n: system.queue("heavy").enqueue(compute, n))
+            return sim.run(until=20).digest
+
+    assert len({digest(cores) for cores in (1, 2, 7, 64)}) == 1
 
 
 # --- verify -----------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+VIRTUAL_WORKERS: Final = 4  # in virtual time, where a run is to be the same on each machine
 _numbers: Final = itertools.count(1)
 
 
@@ -81,7 +82,8 @@ class ProcessPool(concurrent.futures.Executor):
         """Start a pool; its processes come up within some milliseconds, and the call does not wait for them.
 
         Args:
-            workers: how many processes; as many as there are cores if left out.
+            workers: how many processes; as many as there are cores if left out. In virtual time 4, so that a seed
+                takes the same steps on each machine.
             max_workers: the same by the name that `ProcessPoolExecutor` has for it.
             name: first part of the paths of its actors, and the name in its errors.
             initializer: called as `initializer(*initargs)` in each process, replacements too, before its first task.
@@ -130,8 +132,9 @@ class ProcessPool(concurrent.futures.Executor):
 
     def _open(self, system: System, name: str, workers: int | None, setup: Setup, launcher: Launcher | None) -> None:
         path, records = f"/{system.name}/{name}", records_of(system.scheduler)
-        count, clock = workers or os.cpu_count() or 1, system.scheduler.clock
-        self._dispatch = dispatch = Dispatch(setup, launcher, path, count, records, clock)
+        usual = VIRTUAL_WORKERS if system.scheduler.is_virtual else os.cpu_count() or 1
+        clock = system.scheduler.clock
+        self._dispatch = dispatch = Dispatch(setup, launcher, path, workers or usual, records, clock)
         self._options = TaskOptions(memory=setup.memory)
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
         if launcher is not None:
