@@ -480,14 +480,64 @@ def test_a_timer_that_is_cancelled_as_it_waits_costs_nothing():
         assert sim.peek(busy).done == [(2.0, "next")]
 
 
-def test_a_pause_of_the_host_delays_the_end_of_a_cost():
+PAUSES = [
+    ([(0.5, 5.0)], 6.0),  # computed for half a second before the pause, and for half a one after it
+    ([(0.5, 2.0), (1.0, 4.0)], 5.5),  # one pause goes on in the other
+    ([(0.2, 1.0), (1.5, 1.0)], 3.0),
+    ([(2.0, 3.0)], 1.0),
+]
+
+
+@pytest.mark.parametrize(("pauses", "end"), PAUSES)
+def test_a_cost_does_not_pass_while_its_host_is_paused(pauses, end):
     with Simulation(seed=5) as sim:
         till, _ = shop(sim)
         sim.cost(Till.charge, 1.0)
+        sim.cores(1)
+        sim.record()
         till.cast(Till.charge, 1)
-        sim.at(0.5).pause("till", 5.0)
+        for time, seconds in pauses:
+            sim.at(time).pause("till", seconds)
+        figures = sim.run(until=20).figures
+        assert sim.peek(till).done == [(pytest.approx(end), 1)]
+        assert figures.hosts["/shop/till"].computed == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("task", [plain, waits, computes])
+@pytest.mark.parametrize(("pauses", "end"), PAUSES)
+def test_a_task_does_not_go_on_while_its_node_is_paused(task, pauses, end):
+    with Simulation(seed=5) as sim:
+        system = sim.start(af.App("shop").add(task).queue("jobs", workers=1))
+        sim.cost(task, 1.0)
+        job = system.queue("jobs").enqueue(task, 1)
+        for time, seconds in pauses:
+            sim.at(time).pause(sim.nodes[0], seconds)
         sim.run(until=20)
-        assert sim.peek(till).done == [(5.5, 1)]
+        assert job.result() == pytest.approx(end, abs=0.01)
+
+
+def test_a_durable_message_costs_its_time_beside_the_pauses_of_its_host():
+    with Simulation(seed=5) as sim:
+        safe = sim.start(af.App("shop").add(af.child(Safe).options(name="safe"))).durable("safe", Safe)
+        sim.cost(Safe.pay_in, 1.0)
+        times = []
+        sim.always(lambda: times.append((sim.world.clock.now, sim.peek("safe").state.total)))
+        sim.at(0).call(lambda: safe.cast(Safe.pay_in, 1))
+        sim.at(0.5).pause(Safe, 5.0)
+        sim.run(until=20)
+        assert min(now for now, total in times if total) == pytest.approx(6.0, abs=0.01)
+
+
+def test_a_cost_that_begins_in_a_pause_passes_after_it():
+    with Simulation(seed=5) as sim:
+        till, _ = shop(sim)
+        sim.cost(Till.charge, 1.0)
+        sim.cores(1)
+        till.cast(Till.charge, 1)
+        till.cast(Till.charge, 2)
+        sim.at(1.0).pause("till", 2.0)
+        sim.run(until=20)
+        assert sim.peek(till).done == [(3.0, 1), (4.0, 2)]
 
 
 def test_a_node_that_dies_loses_what_costs_time_there():

@@ -10,7 +10,7 @@ from actorflow.app.app import App
 from actorflow.errors import DefinitionError
 from actorflow.sim.calls import refuse_async
 from actorflow.sim.faults.fault import Fault
-from actorflow.sim.faults.store import StoreFaults, check_seconds
+from actorflow.sim.faults.store import StoreFaults, check_lasting, check_seconds
 from actorflow.sim.faults.targets import Target, found, name_of, present, two_hosts
 from actorflow.sim.world.crash import crash_host, refs_below
 from actorflow.sim.world.link import is_number
@@ -67,7 +67,7 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such target, or it is on several hosts.
         """
-        check_seconds("seconds", seconds)
+        check_lasting("seconds", seconds)
         hosts: list[SimHost] = []
 
         def act(fault: Fault) -> None:
@@ -91,7 +91,7 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such target, or it is on several hosts.
         """
-        check_seconds("heal", heal)
+        check_lasting("heal", heal)
         network = self._sim.world.network
         arrow = "-" if both else "->"
         text = f"partition {name_of(one)} {arrow} {name_of(other)}"
@@ -103,7 +103,7 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such target, or the part is not from 0 to 1.
         """
-        check_seconds("heal", heal)
+        check_lasting("heal", heal)
         if not is_number(part) or not 0 <= part <= 1:
             raise DefinitionError(f"drop({stable_text(part)}): give a part of the messages, from 0 to 1")
         network = self._sim.world.network
@@ -116,7 +116,7 @@ class At(StoreFaults):
         Raises:
             DefinitionError: there is no such target, or the factor is below 1.
         """
-        check_seconds("heal", heal)
+        check_lasting("heal", heal)
         if not is_number(factor) or not 1 <= factor < math.inf:
             raise DefinitionError(f"slow({stable_text(factor)}): give a factor of 1 or more")
         network = self._sim.world.network

@@ -109,7 +109,7 @@ class StoreFaults:
         amount: float = 0.0,
         healed: Callable[[], object] = lambda: None,
     ) -> Self:
-        check_seconds("heal", heal)
+        check_lasting("heal", heal)
 
         def end(fault: Fault) -> None:
             faults.remove(fault)
@@ -127,3 +127,14 @@ def check_seconds(name: str, seconds: Any) -> None:
     """
     if not is_number(seconds) or not 0 <= seconds < math.inf:
         raise DefinitionError(f"{name}={text_of(seconds)}: give virtual seconds, 0 or more")
+
+
+def check_lasting(name: str, seconds: Any) -> None:
+    """Refuse a value that is no virtual time in which something happens: a fault that heals as it begins never would.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    check_seconds(name, seconds)
+    if seconds == 0:
+        raise DefinitionError(f"{name}=0: give virtual seconds, more than 0")

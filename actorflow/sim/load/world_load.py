@@ -17,7 +17,7 @@ from actorflow.sim.figures.tables import Figures, HostFigures
 from actorflow.sim.load.costs import Costs, short_name
 from actorflow.sim.load.handler_names import handler_name
 from actorflow.sim.stubs import arguments, wait, wait_async
-from actorflow.sim.world.cores import Cores
+from actorflow.sim.world.cores import Cores, waits
 from actorflow.sim.world.serving import NotedQueue, Serving
 from actorflow.text import stable_text
 
@@ -152,7 +152,9 @@ class WorldLoad:
         try:
             await free
             self._note_task(attempt, ref)
-            await wait_async(self._drawn(cost, self.world.cause, lambda: attempt_words(attempt)))
+            seconds = self._drawn(cost, self.world.cause, lambda: attempt_words(attempt))
+            for some in waits(self.world.clock, cores.host, seconds):
+                await wait_async(some)
         finally:
             cores.leave(use)
 
@@ -175,7 +177,9 @@ class WorldLoad:
                 if not free._done:
                     execution.block(free, None)
             begun()
-            wait(self.world, self._drawn(cost, self.world.cause, words))
+            seconds = self._drawn(cost, self.world.cause, words)
+            for some in waits(self.world.clock, several[-1].host, seconds):
+                wait(self.world, some)
         finally:
             for cores, use in uses:
                 cores.leave(use)

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from actorflow.core.clock import VirtualClock
+    from actorflow.sim.world.network import Active
 
 
-class Mortal(Protocol):
-    """Has cores, and may die.
+ROUNDING: Final = 1e-9  # seconds
+
+
+class HostOfCores(Protocol):
+    """Has cores; it may die, or be paused.
 
     Attributes:
         life: counts its deaths.
+        pauses: that last now.
     """
 
     life: int
+    pauses: list[Active]
+
+    def paused(self, now: float, /) -> float:
+        """Return the virtual seconds for which the host has been paused so far."""
+        ...
+
+
+def waits(clock: VirtualClock, host: HostOfCores, seconds: float) -> Iterator[float]:
+    """Yield the virtual seconds to wait until a cost has passed on a host: none of it does as long as that is paused.
+
+    Args:
+        clock: of the world.
+        host: that computes.
+        seconds: the cost.
+    """
+    begin = clock.now
+    before = host.paused(begin)
+    yield seconds
+    while paused := host.paused(now := clock.now) - before:
+        left = seconds - (now - begin - paused)
+        if left <= ROUNDING:
+            return
+        yield max([now, *(fault.end for fault in host.pauses)]) - now + left
 
 
 class CoreUse:
@@ -26,7 +54,7 @@ class CoreUse:
     Attributes:
         act: is called once it has the core.
         life: of the host: after its death the core is another one's.
-        begin: virtual seconds since which it counts; None: it has no core.
+        begin: virtual seconds since which it counts, without those of pauses; None: it has no core.
         is_over: it wants it no more.
     """
 
@@ -44,12 +72,13 @@ class Cores:
 
     Attributes:
         count: how many there are; None: as many as are asked for.
+        host: has them.
     """
 
-    def __init__(self, clock: VirtualClock, host: Mortal | None, count: int | None) -> None:
+    def __init__(self, clock: VirtualClock, host: HostOfCores, count: int | None) -> None:
         self.count = count
+        self.host = host
         self._clock = clock
-        self._host = host
         self._life = self._life_now
         self._computed = 0.0
         self._uses: dict[CoreUse, None] = {}
@@ -73,7 +102,7 @@ class Cores:
         use.is_over = True
         if use.begin is None or use.life != self._life:
             return
-        self._computed += self._clock.now - use.begin
+        self._computed += self._run_time - use.begin
         del self._uses[use]
         while self._waiting:
             following = self._waiting.popleft()
@@ -85,18 +114,24 @@ class Cores:
     def computed(self) -> float:
         """Seconds of use so far, over all cores."""
         self._look()
-        now = self._clock.now
+        now = self._run_time
         return self._computed + sum(now - use.begin for use in self._uses if use.begin is not None)
 
     def reset(self) -> None:
         """Count from now on."""
         self._computed = 0.0
         for use in self._uses:
-            use.begin = self._clock.now
+            use.begin = self._run_time
 
     @property
     def _life_now(self) -> int:
-        return 0 if self._host is None else self._host.life
+        return self.host.life
+
+    @property
+    def _run_time(self) -> float:
+        """Virtual seconds for which the host has not been paused."""
+        now = self._clock.now
+        return now - self.host.paused(now)
 
     def _look(self) -> None:
         """Free all cores if the host has died: with it, all that ran on it."""
@@ -106,6 +141,6 @@ class Cores:
             self._waiting.clear()
 
     def _give(self, use: CoreUse) -> None:
-        use.begin = self._clock.now
+        use.begin = self._run_time
         self._uses[use] = None
         use.act()

@@ -31,8 +31,25 @@ class SimHost:
         self.life = 0
         self.down_until = 0.0
         self.pauses: list[Active] = []
+        self._paused = self._paused_since = 0.0
         self.skews: list[Active] = []
         self.loop: LoopHome | None = None
+
+    def pause(self, fault: Active, now: float) -> None:
+        """Have nothing run on the host until the fault is over."""
+        if not self.pauses:
+            self._paused_since = now
+        self.pauses.append(fault)
+
+    def unpause(self, fault: Active, now: float) -> None:
+        """Have the host run again, unless another pause lasts longer."""
+        self.pauses.remove(fault)
+        if not self.pauses:
+            self._paused += now - self._paused_since
+
+    def paused(self, now: float) -> float:
+        """Return the virtual seconds for which the host has been paused so far."""
+        return self._paused + (now - self._paused_since if self.pauses else 0.0)
 
     def skew(self) -> float:
         """Return the seconds by which its clock is ahead."""

@@ -45,10 +45,12 @@ class Active(Protocol):
 
     Attributes:
         amount: the factor of one that slows, the part of the messages of one that drops.
+        end: virtual seconds, when it heals.
         touched: it has acted on a message.
     """
 
     amount: float
+    end: float
     touched: bool
 
 

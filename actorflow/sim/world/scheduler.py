@@ -231,13 +231,13 @@ class SimWorld(World):
     def pause(self, hosts: list[SimHost], fault: Active) -> None:
         """Have hosts run nothing."""
         for host in hosts:
-            host.pauses.append(fault)
+            host.pause(fault, self.clock.now)
         self.any_paused = self.detours = True
 
     def unpause(self, hosts: list[SimHost], fault: Active) -> None:
         """Have hosts run again, with the messages that came to them meanwhile."""
         for host in hosts:
-            host.pauses.remove(fault)
+            host.unpause(fault, self.clock.now)
         late, self.late = self.late, []
         self.ready.extend(late)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import Execution
 from actorflow.core.running.extensions import LoadExtension
+from actorflow.sim.world.cores import waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from actorflow.core.messages.execution import Item
     from actorflow.sim.world.cores import Cores, CoreUse
@@ -87,7 +88,7 @@ class Serving(Execution):
         cost: of it, as the load knows it.
     """
 
-    __slots__ = ("_cores", "_load", "_use", "cost", "due", "future", "mail", "name", "uid")
+    __slots__ = ("_cores", "_load", "_use", "_waits", "cost", "due", "future", "mail", "name", "uid")
 
     is_all = True
     left: Item | None
@@ -106,6 +107,7 @@ class Serving(Execution):
         self._cores = cores
         self.cost = cost
         self._use: CoreUse | None = None
+        self._waits: Iterator[float] = iter(())
 
     def __repr__(self) -> str:
         return f"<serving {self.name}>"
@@ -128,11 +130,20 @@ class Serving(Execution):
         seconds = 0.0
         if not self.is_abandoned:  # while it waited for a core
             seconds = load.begin_serving(self)
-        self.due = load.world.clock.now + seconds
-        load.world.timers.add(self.due, self._end)
+        self._waits = waits(load.world.clock, self._cores.host, seconds)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait until the cost has passed; then leave the core, and have the handler run."""
+        seconds = next(self._waits, None)
+        if seconds is None:
+            self._end()
+            return
+        world = self._load.world
+        self.due = world.clock.now + seconds
+        world.timers.add(self.due, self._wait)
 
     def _end(self) -> None:
-        """Leave the core, and have the handler run."""
         assert self._use is not None
         self._cores.leave(self._use)
         world = self._load.world
