@@ -100,7 +100,7 @@ class Simulation(Stubs, Properties, Workload):
         self.chooser = Chooser(seed, tape)
         self.world = SimWorld(self.chooser, step_limit=step_limit, turn_seconds=turn_seconds)
         self._publications = Publications(self.world.clock)
-        self.world.note_event = self._publications.note
+        self.world.note_event, self.world.delayed = self._publications.note, self._publications.delayed
         self.nodes: list[SimNode] = []
         self.faults: list[Fault] = []
         self.is_over = self.is_blind = False

@@ -94,6 +94,24 @@ def test_the_integral_of_a_series_is_exact_and_its_slices_are_few():
     assert max(series.highs) == 4.0
 
 
+def test_two_series_add_up_whatever_their_slices():
+    one, other = TimeSeries(), TimeSeries()
+    for time in range(100):
+        one.set(time, time % 3)
+    other.set(5.5, 4.0)
+    other.set(6.5, 1.0)
+    other.count(6.0)
+    total = TimeSeries()
+    total.add(one)
+    total.add(other)
+    total.advance(200.0)
+    assert total.integral == pytest.approx(one.integral + (200 - 99) * (99 % 3) + 4.0 + 1.0 * (200 - 6.5))
+    assert total.value == one.value + 1.0
+    assert total.total == 1
+    assert max(total.highs) <= 6.0
+    assert sum(mean * total.width for mean in total.means[:-1]) <= total.integral
+
+
 def test_a_series_says_what_was_when():
     series = TimeSeries()
     series.set(0.0, 2.0)

@@ -441,6 +441,72 @@ def test_messages_of_a_durable_actor_wait_in_the_record_too():
     assert (queue.value, queue.integral) == (0, pytest.approx(3.0, abs=0.01))
 
 
+class Counter(af.Service, durable=True, retry=af.Retry(3, af.Backoff(4.0))):
+    """Counts orders; some it can count at the second try only."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = Takings()
+
+    @af.on(Placed)
+    def count(self, event: Placed) -> None:
+        if event.order < 0 and self.ctx.now() - EPOCH < 3:
+            raise ValueError("not yet")
+        self.state.total += 1
+
+    def look(self) -> int:
+        return self.state.total
+
+
+def counted(act, until, cost=1.0):
+    """Return the figures of a durable service."""
+    with Simulation(seed=5) as sim:
+        system = sim.start(af.App("shop").add(af.child(Counter).options(name="counter")))
+        sim.cost(Counter.count, cost)
+        sim.record()
+        sim.at(1).call(lambda: act(system))
+        figures = sim.run(until=until).figures
+    return figures.handlers["Counter.count"], figures.actors["/shop/counter"].queue
+
+
+def test_events_in_the_log_wait_for_a_durable_service_in_the_record_too():
+    handler, queue = counted(lambda system: [system.publish(Placed(n)) for n in range(3)], 20)
+    assert (handler.wait.count, handler.wait.total) == (3, pytest.approx(3.0, abs=0.02))
+    assert (queue.value, queue.integral) == (0, pytest.approx(3.0, abs=0.02))
+    assert handler.sojourn.max == pytest.approx(3.0, abs=0.02)
+
+
+def test_events_that_wait_at_the_end_of_the_run_are_in_the_record():
+    handler, queue = counted(lambda system: [system.publish(Placed(n)) for n in range(20)], 6)
+    assert handler.service.count in (4, 5)
+    assert queue.value == 20 - 5 - (handler.service.count == 5)
+    assert max(queue.highs) >= 19
+    assert queue.means[-2] > 10
+
+
+def test_an_event_that_is_published_with_a_delay_waits_from_then_on():
+    handler, queue = counted(lambda system: system.publish(Placed(1), delay=3.0), 20)
+    assert handler.wait.max == pytest.approx(0.0, abs=0.02)
+    assert queue.integral == pytest.approx(0.0, abs=0.02)
+
+
+def test_an_event_that_is_tried_again_does_not_wait_meanwhile():
+    handler, queue = counted(lambda system: system.publish(Placed(-1)), 20)
+    assert (handler.service.count, handler.wait.count) == (2, 1)
+    assert queue.integral == pytest.approx(0.0, abs=0.02)
+
+
+def test_messages_and_events_of_a_durable_service_wait_together():
+    def act(system):
+        for n in range(2):
+            system.publish(Placed(n))
+            system.find("/shop/counter", Counter).cast(Counter.look)
+
+    _, queue = counted(act, 20)
+    assert max(queue.highs) >= 2
+    assert queue.value == 0
+
+
 def test_a_message_of_a_durable_actor_waits_for_a_core_before_it_is_handled():
     with Simulation(seed=5) as sim:
         app = af.App("shop").add(*(af.child(Safe).options(name=name) for name in ("one", "two")))

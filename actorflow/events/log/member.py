@@ -251,6 +251,17 @@ class MemberMailbox(Mailbox):
             self.has_news = True
         return bool(found)
 
+    def unhandled(self, limit: int) -> list[LogRow]:
+        """Return events of concern in the log that the service has not dealt with, the oldest first: so many at most.
+
+        It is for a look from outside: what is set aside is not among them, and the service is left as it is.
+        """
+        values = {"after": self.offsets.least, "parts": self.parts_text, "limit": limit}
+        if self.log.has_locks:
+            values["offsets"] = json.dumps(self.offsets.at)
+        rows = rows_of(self.runtime.store.read(lambda transaction: transaction.all("events.fetch", values)))
+        return [row for row in rows if self.concerns(row.type)]
+
     def look_on(self) -> None:
         """Have the service look again, at once or when an event that is set aside is due."""
         if self.window or self.has_news or self.parked.first_due <= self.ref._scheduler.clock.time():

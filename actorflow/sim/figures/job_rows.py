@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.sim.figures.tables import ActorFigures
-from actorflow.sim.figures.time_series import TimeSeries
+from actorflow.sim.figures.time_series import TimeSeries, waiting
 
 if TYPE_CHECKING:
     from actorflow.core.clock import VirtualClock
@@ -68,11 +68,7 @@ class QueueRow:
 
     def figures(self, path: str, begin: float, now: float) -> ActorFigures:
         """Return the figures of the queue, as of an actor with so many hands."""
-        queue, throughput = TimeSeries(begin), TimeSeries(begin)
-        changes = [change for arrival, end in self.waits for change in ((max(arrival, begin), 1), (end, -1))]
-        for time, change in sorted(changes):
-            queue.set(time, queue.value + change)
-        queue.advance(now)
+        queue, throughput = waiting(self.waits, begin, now), TimeSeries(begin)
         for end in self.ends:
             throughput.count(end)
         seconds = (now - begin) * sum(self.workers.values())

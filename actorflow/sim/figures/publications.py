@@ -17,10 +17,12 @@ class Publications:
 
     Attributes:
         by_name: the events so far.
+        delayed: when those with a delay are delivered, by their ids.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
         self.by_name: dict[str, list[PublishedEvent]] = {}
+        self.delayed: dict[str, float] = {}
         self._clock = clock
         self._by_class: dict[type[Any], list[PublishedEvent]] = {}
 
@@ -30,4 +32,6 @@ class Publications:
         events = self._by_class.get(cls)
         if events is None:
             events = self._by_class[cls] = self.by_name.setdefault(EventType.of(cls).name, [])
+        if delay:
+            self.delayed[envelope.id] = self._clock.now + delay
         events.append(PublishedEvent(self._clock.now + delay, envelope.key, envelope.correlation))

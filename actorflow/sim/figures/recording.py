@@ -6,14 +6,17 @@ are no longer busy.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.refs.cell import BUSY
+from actorflow.events.log.member import EventsArrived
 from actorflow.sim.figures.histogram import Histogram
 from actorflow.sim.figures.job_rows import JobRow, QueueRow
 from actorflow.sim.figures.tables import ActorFigures, BusySpan, HandledMessage, HandlerFigures
-from actorflow.sim.figures.time_series import TimeSeries
+from actorflow.sim.figures.time_series import TimeSeries, waiting
 from actorflow.sim.world.host import OWN_CODE
 
 if TYPE_CHECKING:
@@ -33,10 +36,11 @@ class ActorRow:
         handled: messages.
         busy: seconds.
         queue: messages that wait.
+        waits: from when to when each event of the log waited that has begun.
         throughput: of messages that were handled.
     """
 
-    __slots__ = ("busy", "handled", "path", "queue", "throughput")
+    __slots__ = ("busy", "handled", "path", "queue", "throughput", "waits")
 
     def __init__(self, path: str, begin: float) -> None:
         self.path = path
@@ -47,6 +51,7 @@ class ActorRow:
         """Begin anew."""
         self.handled = 0
         self.busy = 0.0
+        self.waits: list[tuple[float, float]] = []
         waiting, self.queue = self.queue.value, TimeSeries(now)
         self.queue.set(now, waiting)
         self.throughput = TimeSeries(now)
@@ -83,6 +88,7 @@ class RunRecording:
         spans: of the Gantt chart.
         left_out: spans that came after those.
         handled: messages, by the names of their handlers.
+        begun: ids of events of the log that durable services have begun to handle, by the paths of these.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
@@ -92,6 +98,7 @@ class RunRecording:
         self.spans: list[BusySpan] = []
         self.left_out = 0
         self.handled: dict[str, list[HandledMessage]] = {}
+        self.begun: dict[str, set[str]] = {}
         self._clock = clock
         self._arrivals: dict[int, tuple[Item, float]] = {}  # of messages that wait, by their id
         self._open: dict[ActorRef[Any], OpenSpan] = {}
@@ -118,7 +125,7 @@ class RunRecording:
     def come(self, item: Item) -> None:
         """Note that a message has come."""
         ref = item[0]
-        if self.is_own(ref):
+        if self.is_own(ref) or type(item[1]) is EventsArrived:  # it stands for events, which are noted as they begin
             return
         now = self._clock.now
         self._arrivals[id(item)] = item, now
@@ -155,6 +162,25 @@ class RunRecording:
             row = self._queues.setdefault(job.path, QueueRow())
             row.workers[node_of(ref)] = job.workers
             row.waits.append((job.arrival, now))
+
+    def begin_event(self, ref: ActorRef[Any], name: str, event_id: str, arrival: float) -> None:
+        """Note that an event of the log is handled from now on. One that is tried again has not waited since it came.
+
+        Args:
+            ref: the durable service.
+            name: of the handler.
+            event_id: of the event.
+            arrival: virtual seconds at which it came into the log.
+        """
+        self.name(ref, name)
+        begun = self.begun.setdefault(ref.path, set())
+        if event_id in begun:
+            return
+        begun.add(event_id)
+        self._open[ref].arrival = arrival
+        row = self.row(ref)
+        if row is not None:
+            row.waits.append((arrival, self._clock.now))
 
     def look(self) -> None:
         """Note the ends of handlers, before time passes."""
@@ -223,8 +249,12 @@ class RunRecording:
         """Return the figures of all handlers."""
         return deepcopy(self._handlers)
 
-    def actors(self) -> dict[str, ActorFigures]:
-        """Return the figures of all actors; a handler that is not at its end counts as busy until now."""
+    def actors(self, arrivals: Callable[[ActorRef[Any]], list[float]]) -> dict[str, ActorFigures]:
+        """Return the figures of all actors; a handler that is not at its end counts as busy until now.
+
+        Args:
+            arrivals: returns when the events came that still wait in the log for an actor.
+        """
         now = self._clock.now
         seconds = now - self.begin
         figures: dict[str, ActorFigures] = {}
@@ -235,6 +265,9 @@ class RunRecording:
             part = busy / seconds if seconds > 0 else 0.0
             label = f"{row.path} (node {number})" if (number := node_of(ref)) else row.path
             queue, throughput = deepcopy(row.queue), deepcopy(row.throughput)  # the run may go on
+            waits = [*row.waits, *((arrival, math.inf) for arrival in arrivals(ref))]
+            if waits:
+                queue.add(waiting(waits, self.begin, now))
             figures[label] = ActorFigures(label, row.handled, busy, part, queue, throughput)
         jobs = {path: row.figures(path, self.begin, now) for path, row in self._queues.items()}
         return figures | jobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 SLICES: Final = 256  # at most; then each two become one
@@ -68,16 +69,41 @@ class TimeSeries:
         """Return the slice of a time; make room for it."""
         place = int(now / self.width)
         while place >= SLICES:
-            self._areas, self._counts = [pairs(self._areas), pairs(self._counts)]
-            self._highs = [max(self._highs[i : i + 2]) for i in range(0, len(self._highs), 2)]
-            self.width *= 2
+            self._widen()
             place = int(now / self.width)
-        missing = place + 1 - len(self._areas)
+        self._lengthen(place + 1)
+        return place
+
+    def _widen(self) -> None:
+        """Make one slice of each two."""
+        self._areas, self._counts = [pairs(self._areas), pairs(self._counts)]
+        self._highs = [max(self._highs[i : i + 2]) for i in range(0, len(self._highs), 2)]
+        self.width *= 2
+
+    def _lengthen(self, length: int) -> None:
+        """Have at least so many slices."""
+        missing = length - len(self._areas)
         if missing > 0:
             self._areas += [0.0] * missing
             self._highs += [0.0] * missing
             self._counts += [0] * missing
-        return place
+
+    def add(self, other: TimeSeries) -> None:
+        """Add another number over the same time, whose slices may become wider.
+
+        The largest value of a slice is at most the one that it has then: both may have had theirs at another moment.
+        """
+        for one in (self, other):
+            one.advance(max(self._since, other._since))
+        while self.width != other.width:
+            min(self, other, key=lambda one: one.width)._widen()
+        for one in (self, other):
+            one._lengthen(max(len(self._areas), len(other._areas)))
+        self.value += other.value
+        self.integral += other.integral
+        self._areas = [a + b for a, b in zip(self._areas, other._areas, strict=True)]
+        self._highs = [a + b for a, b in zip(self._highs, other._highs, strict=True)]
+        self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
@@ -106,6 +132,23 @@ class TimeSeries:
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, for JSON."""
         return {"width": self.width, "means": self.means, "highs": self.highs, "rates": self.rates}
+
+
+def waiting(waits: Iterable[tuple[float, float]], begin: float, now: float) -> TimeSeries:
+    """Return how many waited over time.
+
+    Args:
+        waits: from when to when each did; infinite: it still does.
+        begin: virtual seconds; it counts from there.
+        now: virtual seconds.
+    """
+    series = TimeSeries(begin)
+    changes = [change for arrival, end in waits for change in ((max(arrival, begin), 1), (end, -1))]
+    for time, change in sorted(changes):
+        if time <= now:
+            series.set(time, series.value + change)
+    series.advance(now)
+    return series
 
 
 def pairs(values: list[Any]) -> list[Any]:

@@ -11,6 +11,8 @@ from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedMail
 from actorflow.core.refs.cell import BUSY, READY
 from actorflow.errors import DefinitionError
+from actorflow.events.envelope import Envelope
+from actorflow.events.log.member import MemberMailbox
 from actorflow.sim.figures.job_rows import JobRow
 from actorflow.sim.figures.recording import RunRecording
 from actorflow.sim.figures.tables import Figures, HostFigures
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 
 WORDS: Final = 60  # characters that tell a message from others
+MOST_WAITING: Final = 10_000  # events in the log that still wait for a service, and are counted
 PASSAGES: Final = 256  # messages between hosts that are kept for the diagram
 
 
@@ -120,14 +123,32 @@ class WorldLoad:
             return
 
         def begun() -> None:
-            if self.recording is not None:
-                self.recording.name(ref, f"{short_name(ref.actor_class)}.{name}")
+            recording, label = self.recording, f"{short_name(ref.actor_class)}.{name}"
+            if recording is None:
+                return
+            if isinstance(message, Envelope):  # of the event log
+                recording.begin_event(ref, label, message.id, self._arrival(message.id, message.time))
+            else:
+                recording.name(ref, label)
 
         cost = self.costs.of(ref.actor_class, name)
         if cost is None:
             begun()
         else:
             self._wait(cost, [self.cores_of(ref)], begun, lambda: told_by(message))
+
+    def _arrival(self, event_id: str, published: float) -> float:
+        """Return when an event came into the log, or was to come: virtual seconds."""
+        clock = self.world.clock
+        return self.world.delayed.get(event_id, max(0.0, published - (clock.time() - clock.now)))
+
+    def _still_waiting(self, ref: ActorRef[Any]) -> list[float]:
+        """Return when the events came into the log that a durable service has not begun to handle."""
+        box: Any = getattr(ref, "_box", None)
+        if self.recording is None or not isinstance(box, MemberMailbox) or not box.is_owner:
+            return []
+        begun = self.recording.begun.get(ref.path, ())
+        return [self._arrival(row.id, row.at) for row in box.unhandled(MOST_WAITING) if row.id not in begun]
 
     def begin_task(self, attempt: Attempt[Any]) -> None:
         """Have the cost of a task pass; one of the pool takes a worker of it, too."""
@@ -281,7 +302,7 @@ class WorldLoad:
         return Figures(
             recording.begin,
             recording.handlers(),
-            recording.actors(),
+            recording.actors(self._still_waiting),
             hosts,
             len(recording.others),
             list(recording.spans),

@@ -51,6 +51,7 @@ class SimWorld(World):
         network: brings messages from host to host.
         load: what handlers cost, and the record of it; None: nobody asked for either.
         store: of all nodes.
+        delayed: when events that were published with a delay are delivered, by their ids.
         client_events: how many there were.
         entered: those that happened, in words, if they are noted.
         held: locks that handlers hold, and whose actors.
@@ -66,6 +67,7 @@ class SimWorld(World):
         self.network = Network(self, chooser)
         self.load: LoadOfWorld | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
         self.store: SimStore | None = None
+        self.delayed: dict[str, float] = {}
         self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
         self.entered: list[str] | None = None
