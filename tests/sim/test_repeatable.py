@@ -326,3 +326,51 @@ def test_a_bug_behind_a_buggify_is_found():
 
     with pytest.raises(SimulationFailure, match="nothing rare"):
         test()
+
+
+# --- causes -----------------------------------------------------------------------------------------------------------
+
+
+class Courier(af.Actor):
+    """Sends to another host: at once, or later, as it is asked to."""
+
+    opened = False
+
+    def at_once(self, to):
+        to.tell("x")
+
+    def after_unstash(self, to):
+        if not self.opened:
+            self.ctx.stash()
+        else:
+            to.tell("x")
+
+    def open(self):
+        self.opened = True
+        self.ctx.unstash()
+
+    async def after_a_wait(self, to):
+        await af.timer(0.1)
+        to.tell("x")
+
+    async def after_promise(self, to):
+        reply = self.ctx.reply_later()
+        await af.timer(0.1)
+        to.tell("x")
+        reply.set(None)
+
+
+@pytest.mark.parametrize("how", ["at_once", "after_unstash", "after_a_wait", "after_promise"])
+def test_the_choices_of_a_message_are_named_by_the_client_event_that_its_sender_handles(how):
+    with Simulation(2) as sim:
+        app = af.App("demo").add(af.child(Courier).options(name="courier"), af.child(Box).options(name="box"))
+        system = sim.start(app)
+        sim.network(Link(latency=(0, 1)))
+        courier, box = system.find("/demo/courier", Courier), system.find("/demo/box", Box)
+        courier.cast(getattr(Courier, how), box)
+        sim.run(until=1)
+        courier.cast(Courier.open)
+        sim.run(until=5)
+        named = [name for name in sim.world.chooser.taken if "courier" in name and "box" in name]
+        assert named
+        assert all(name.endswith(" of event 1") for name in named), named

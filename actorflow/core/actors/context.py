@@ -161,17 +161,17 @@ class Context:
     def stash(self) -> None:
         """Put the current message aside; `unstash` brings it back. An ask stays unanswered until then."""
         execution = self._handling("stash")
-        ref, message, _, sender = execution.item
-        cold_of(self._ref).stash.append(execution.item)
-        execution.item = (ref, message, None, sender)
+        item = execution.item
+        cold_of(self._ref).stash.append(item)
+        execution.item = (item[0], item[1], None, *item[3:])
         self._ref._count_stashed(1)
 
     def unstash(self) -> None:
         """Put all stashed messages back to the front of the mailbox, in their old order."""
         execution = self._handling("unstash")
         cold_of(self._ref).unstash = True
-        ref, message, future, sender = execution.item
-        execution.item = (ref, message, future, sender)  # a new tuple tells the scheduler to look at the mailbox
+        item = execution.item
+        execution.item = (item[0], item[1], *item[2:])  # a new tuple tells the scheduler to look at the mailbox
 
     def reply_later(self) -> Reply:
         """Take over the answer to the current message; set it from any handler or thread.
@@ -179,12 +179,13 @@ class Context:
         If the actor ends before it is set, the caller gets the crash's cause or ActorDeadError.
         """
         execution = self._handling("reply_later")
-        ref, message, future, sender = execution.item
+        item = execution.item
+        future = item[2]
         reply = Reply(future, self._ref.path)
         if future is not None:
             future._delegated = True
             cold_of(self._ref).replies[id(reply)] = reply
-        execution.item = (ref, message, None, sender)
+        execution.item = (item[0], item[1], None, *item[3:])
         return reply
 
     def pipe(

@@ -66,7 +66,7 @@ class LoopTask(Execution):
     async def run(self, coro: Coroutine[Any, Any, Any]) -> None:
         """Run the handler and report its end."""
         outcome: Any = CHANGED
-        ref, _, asker, _ = self.item
+        ref, asker = self.item[0], self.item[2]
         self.begun = True
         try:
             if self.interrupted:

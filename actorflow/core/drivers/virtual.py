@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_loop import VirtualLoop
 
 ENTRIES: Final = frozenset((Parked, LoopTurn, AsyncHandler, Ahead))  # of the run queue, that are no refs
-NO_CAUSE: Final = (None, None)
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
 
@@ -66,9 +65,7 @@ class VirtualScheduler(VirtualWaits):
         self.streams: dict[str, random.Random] = {}
         self._trace: list[tuple[float, str, str]] | None = None
         self.detours = False  # True: each step goes by `start`, which notes it, or sees whether it is to be taken
-        # Of a simulation: the events that messages in the run queue come of, by the item's id, and that of this step.
-        self.causes: dict[int, tuple[Any, int | None]] | None = None
-        self.cause: int | None = None
+        self.cause: int | None = None  # of a simulation: the client event that this step comes of
         self._collected = 0  # at which step
         collector.hold_off(id(self))
         if turn_seconds is not None:
@@ -157,9 +154,7 @@ class VirtualScheduler(VirtualWaits):
                 continue
             item = queue.popleft()
             ref._state = BUSY
-            causes = self.causes
-            if causes is not None:
-                self.cause = causes.pop(id(item), NO_CAUSE)[1] if causes else None
+            self.cause = item[4] if len(item) > 4 else None
             message, future = item[1], item[2]
             result: Any = None
             self.running = worker

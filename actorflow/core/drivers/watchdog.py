@@ -154,7 +154,7 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def _who(worker: VirtualThread) -> str:
-    ref, message, _, _ = worker.item
+    ref, message = worker.item[0], worker.item[1]
     if ref is None:
         return "a task on the asyncio loop, or an abandoned handler,"
     return f"the handler of {ref.path} for {text_of(message)}"

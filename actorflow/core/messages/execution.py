@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
 
-# An item of the run queue: receiver, message, future of the asker, sender.
+# An item of the run queue: receiver, message, future of the asker, sender. In a simulation it may have a fifth field,
+# the client event that it comes of; so code that virtual time runs takes an item's fields by their numbers.
 Item: TypeAlias = "tuple[ActorRef[Any], Any, Future[Any] | None, ActorRef[Any] | None]"
 
 
@@ -121,6 +122,11 @@ def check_effect(call: str) -> None:
     execution = CURRENT.get()
     if execution is not None and execution.replays:
         execution.refuse(call)
+
+
+def cause_of(item: tuple[Any, ...]) -> int | None:
+    """Return the client event of a simulation that a message comes of, if that is known."""
+    return item[4] if len(item) > 4 else None
 
 
 class Abandoned(BaseException):

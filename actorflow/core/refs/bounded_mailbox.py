@@ -260,7 +260,7 @@ class BoundedRef(ActorRef[Any]):
             self._reject(item, MailboxFull(f"{self.path} dropped its oldest message for a new one"))
 
     def _reject(self, item: Item, error: MailboxFull) -> None:
-        _, message, future, sender = item
+        _, message, future, sender = item[:4]
         if future is not None:
             future._settle(None, error)
         else:

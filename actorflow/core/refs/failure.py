@@ -68,7 +68,7 @@ def answer_failure(
     still belongs to it.
     """
     item = execution.item
-    ref, message, future, _ = item
+    ref, message, future = item[0], item[1], item[2]
     if future is None and asker is not None and not asker._done:
         future = asker
         take_back(ref, asker)

@@ -117,7 +117,7 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
 
 def refuse(item: Item, cause: BaseException | None) -> None:
     """Answer a message that the actor did not live to handle, or make it a dead letter."""
-    ref, message, future, sender = item
+    ref, message, future, sender = item[:4]
     if ref._pass_on(item):
         return
     if type(message) is Stop or type(message) is ACTOR_STOP:

@@ -216,7 +216,7 @@ def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
     error = outcome.error
     if error is not None:
         if outcome.item is not None and outcome.item[2] is None:
-            _, message, _, sender = outcome.item
+            _, message, _, sender = outcome.item[:4]
             ref._scheduler.events.dead_letter(ref, message, sender, error)
         ref._parent.crashed(ref, error)
         error = ref._across(error, ref._parent.owner)
@@ -300,7 +300,7 @@ def abandon(ref: ActorRef[Any]) -> None:
     exit_ = ref._cold.exit
     for execution in scheduler.executions(ref):
         item = execution.item
-        _, message, future, _ = item
+        message, future = item[1], item[2]
         execution.item = ABANDONED
         execution.left = item
         scheduler.abandoned_items[id(item)] = item

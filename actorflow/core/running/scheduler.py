@@ -215,7 +215,7 @@ class Scheduler(Extensions):
 
     def sort(self, item: Item) -> None:
         """Put an item where it belongs."""
-        ref, message, _, _ = item
+        ref, message = item[0], item[1]
         if ref is WORK:
             message()
             return
@@ -323,7 +323,7 @@ class Scheduler(Extensions):
 
     def handle(self, worker: SchedulerThread, item: Item) -> Any:
         """Run one message. Returns None, SUSPENDED, or how the incarnation ended (Ended)."""
-        ref, message, future, _ = item
+        ref, message, future = item[0], item[1], item[2]
         worker.item = item
         try:
             handler = HANDLER_OF(type(message))

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future
-from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.execution import CURRENT, cause_of
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedMail
 from actorflow.core.refs.cell import BUSY, READY
@@ -74,13 +74,13 @@ class WorldLoad:
         recording = self.recording
         if name is None:
             if recording is not None:
-                recording.handle(ref, item, "", self._cause_of(item))  # of a durable actor, it is known later
+                recording.handle(ref, item, "", cause_of(item))  # of a durable actor, it is known later
             return False
         cost = self.costs.of(ref.actor_class, name)
         label = f"{short_name(ref.actor_class)}.{name}"
         if cost is None:
             if recording is not None:
-                recording.handle(ref, item, label, self._cause_of(item))
+                recording.handle(ref, item, label, cause_of(item))
             return False
         queue.popleft()
         inner = ref._take() if type(item[1]) is BoundedMail else item
@@ -94,15 +94,10 @@ class WorldLoad:
     def begin_serving(self, serving: Serving) -> float:
         """Note that a message is handled from now on, and return its cost: virtual seconds."""
         item = serving.item
-        cause = self._cause_of(item)
+        cause = cause_of(item)
         if self.recording is not None:
             self.recording.handle(item[0], serving.mail, serving.name, cause)
         return self._drawn(serving.cost, cause, lambda: told_by(item[1]))
-
-    def _cause_of(self, item: Item) -> int | None:
-        """Return the client event that a message comes of, if that is known."""
-        entry = self.world.causes.get(id(item))
-        return None if entry is None else entry[1]
 
     def _drawn(self, cost: DeclaredCost, cause: int | None, words: Callable[[], str]) -> float:
         """Return the cost of a message; an error of its distribution ends the run."""

@@ -132,7 +132,6 @@ def freeze(world: SimWorld, execution: Execution, error: HostDied) -> None:
     execution.item = ABANDONED
     execution.left = item
     world.abandoned_items[id(item)] = item
-    world.causes.pop(id(item), None)
     if isinstance(execution, AsyncHandler):
         world.frozen[execution] = execution
     elif isinstance(execution, VirtualThread) and execution.parked is not None:
@@ -170,7 +169,7 @@ def is_of_node(item: Item) -> bool:
 
 def lose_item(item: Item, error: HostDied) -> None:
     """Tell of a message that was in the mailbox of an actor whose host died."""
-    ref, message, future, sender = item
+    ref, message, future, sender = item[:4]
     if future is not None:
         answer(future, error.for_ask(maybe_ran=False))
     elif not is_silent(message):

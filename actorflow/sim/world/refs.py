@@ -127,11 +127,7 @@ class SimBase(CopyingBase):
             self._send(message, None)
             return
         world: Any = self._scheduler._world  # type: ignore[attr-defined]
-        item = (self, message, None, sender)
-        cause = world.cause
-        if cause is not None:
-            world.causes[id(item)] = (item, cause)
-        world.inbox.append(item)  # whose system is open, as a handler of the same process runs
+        world.inbox.append((self, message, None, sender, world.cause))  # open, as a handler of this process runs
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
@@ -162,13 +158,11 @@ class SimBase(CopyingBase):
                 return  # left out of this run
         elif world.is_called:
             world.add_words(lambda: f", {worded(message)} to {self.path}")
-        self._enqueue((self, message, future, sender), world.cause)
+        self._enqueue((self, message, future, sender, world.cause))
 
-    def _enqueue(self, item: Any, cause: int | None) -> None:
+    def _enqueue(self, item: Any) -> None:
         """Put an item into the mailbox."""
         scheduler: SimScheduler = self._scheduler  # type: ignore[assignment]
-        if cause is not None:
-            scheduler.world.causes[id(item)] = (item, cause)
         scheduler.inbox.append(item)
         if scheduler.idle:
             scheduler.wake()
@@ -180,7 +174,7 @@ class SimBase(CopyingBase):
         world = scheduler.world
 
         def deliver() -> None:
-            self._enqueue((self, copy, future, sender), world.cause)
+            self._enqueue((self, copy, future, sender, world.cause))
 
         def lose() -> None:
             error = HostDied(self.path, signal=9, maybe_ran=False, host=self._virtual_host.name)
@@ -238,8 +232,8 @@ class BoundedSimRef(SimBase, BoundedRef):
         if not self._enter(item):
             self._wait_for_room(item)
 
-    def _enqueue(self, item: Any, cause: int | None) -> None:  # noqa: ARG002 - a mailbox hands on no cause
-        _, message, future, sender = item
+    def _enqueue(self, item: Any) -> None:
+        _, message, future, sender, _ = item  # a mailbox hands on no cause
         BoundedRef._arrive(self, message, future, sender)
 
 

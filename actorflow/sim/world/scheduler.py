@@ -13,11 +13,11 @@ from actorflow.core.drivers.virtual import ENTRIES
 from actorflow.core.drivers.virtual_waits import is_real
 from actorflow.core.drivers.world import World, WorldScheduler
 from actorflow.core.futures.thread_wait import DRIVERS, wait_outside
-from actorflow.core.messages.messages import SUSPENDED
+from actorflow.core.messages.execution import cause_of
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
-from actorflow.core.running.run_queue import Ahead, SchedulerThread
+from actorflow.core.running.run_queue import Ahead
 from actorflow.errors import DefinitionError
 from actorflow.sim.choices.schedules import PICK, Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
@@ -30,7 +30,7 @@ from actorflow.sim.world.trail import Trail
 if TYPE_CHECKING:
     import random
     from collections import deque
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.drivers.virtual_threads import Given, VirtualThread
@@ -68,7 +68,6 @@ class SimWorld(World):
         self.load: LoadOfWorld | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
         self.store: SimStore | None = None
         self.delayed: dict[str, float] = {}
-        self.causes: dict[int, tuple[Any, int | None]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
         self.client_events = 0
         self.entered: list[str] | None = None
         self.is_called = False  # a client event is under way: what it sends is part of it
@@ -309,23 +308,10 @@ class SimScheduler(WorldScheduler):
             self.loop_thread = self.loop_thread or HostLoops(self.hosts_here)
         return host.loop
 
-    def begin(self, worker: SchedulerThread, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
-        """Run an `async def` handler up to its first wait; its next steps are in the name of the same client event."""
-        cause = self.world.cause
-        outcome = super().begin(worker, item, coro)
-        if outcome is SUSPENDED and cause is not None:
-            self.world.causes[id(item)] = (item, cause)
-        return outcome
-
     def run_entry(self, worker: VirtualThread, given: Given) -> None:
         """Run a handler, or a step of one, in the name of the client event that it comes of."""
-        world = self.world
-        key = id(given[2])
-        world.cause = world.causes[key][1] if key in world.causes else None
-        ref = given[1]
+        self.world.cause = cause_of(given[2])
         super().run_entry(worker, given)
-        if key in world.causes and not isinstance(ref._waiting, AsyncHandler):
-            del world.causes[key]
 
     def park(self, parked: Parked, timeout: float | None) -> None:
         """Wait; the handler goes on in the name of the same client event."""
