@@ -32,6 +32,7 @@ from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import contextvars
+    from collections.abc import Callable
 
     from actorflow.core.drivers.virtual_loop import VirtualLoop
 
@@ -103,6 +104,7 @@ class VirtualScheduler(VirtualWaits):
         set it takes 100 ns, and a step without that 1500.
         """
         inbox, ready, set_current, free = self.inbox, self.ready, CURRENT.set, self._free_queues
+        pick = self.picker()
         set_current(None)
         is_current = False
         worker.ident = threading.get_ident()
@@ -136,7 +138,7 @@ class VirtualScheduler(VirtualWaits):
                 if not self._is_due(worker):
                     continue
             self.steps += 1
-            ref = self.pick()
+            ref = pick()
             if self.detours or ref.__class__ in ENTRIES or ref._traits.pinned:
                 if is_current:
                     set_current(None)
@@ -230,6 +232,10 @@ class VirtualScheduler(VirtualWaits):
         if self.steps != self._collected:
             self._collected = self.steps
             collector.collect(self.steps)
+
+    def picker(self) -> Callable[[], Any]:
+        """Return the function that chooses the next entry of the run queue, and takes it out."""
+        return self.pick
 
     def pick(self) -> Any:
         """Choose the next actor to run."""

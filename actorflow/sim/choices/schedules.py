@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PICK: Final = "schedule"  # the source of these choices
 CHANGES: Final = 4  # steps at which the actor that runs falls to the lowest priority
+BITS: Final = 30  # of a draw: one digit of an int in CPython, and its remainder is had in half of a float's time
 HORIZON: Final = 1000  # steps, among which these are
 
 
@@ -54,17 +55,17 @@ class Random:
     """The schedule that takes any entry.
 
     Attributes:
-        draw: the next random number.
+        draw: the next random number, of so many bits.
         drawn: the choices so far.
     """
 
     def __init__(self, chooser: Chooser) -> None:
-        self.draw = stream_of(chooser.seed, PICK).random
+        self.draw = stream_of(chooser.seed, PICK).getrandbits
         self.drawn = chooser.taken[PICK]
 
     def __call__(self, ready: deque[Any], /) -> int:
         """Return any position."""
-        index = int(self.draw() * len(ready))
+        index = self.draw(BITS) % len(ready)
         self.drawn.append(index)
         return index
 

@@ -19,7 +19,7 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.run_queue import Ahead
 from actorflow.errors import DefinitionError
-from actorflow.sim.choices.schedules import PICK, Priorities, Random, schedule_of
+from actorflow.sim.choices.schedules import BITS, PICK, Priorities, Random, schedule_of
 from actorflow.sim.failure import NotSimulated
 from actorflow.sim.world.host import HostLoops
 from actorflow.sim.world.network import Network
@@ -82,9 +82,9 @@ class SimWorld(World):
         self.any_paused = self.is_calm = False
         self._first_uid = next(REFS.uids)
         self._schedule = schedule_of(chooser, name_of)
-        self._drawn: list[int] | None = None
         if isinstance(self._schedule, Random):
-            self._draw, self._drawn = self._schedule.draw, self._schedule.drawn
+            # To take an entry out of the midst of a list takes a half of the time, of a long one a third.
+            self.ready = []  # type: ignore[assignment]  # no deque: nobody takes its first one
 
     def refuse(self, future: Future[Any], timeout: float | None) -> None:
         """Refuse a wait of a check, or of a client: nothing else would run meanwhile."""
@@ -155,24 +155,38 @@ class SimWorld(World):
         super().tidy()
         self._trail.fold()
 
+    def picker(self) -> Callable[[], Any]:
+        """Return the function that chooses the next entry to run, and notes it in the trail of the steps."""
+        schedule: Any = self._schedule
+        if not isinstance(schedule, Random):
+            return self.pick
+        ready: Any = self.ready
+        draw, drawn, note, first = schedule.draw, schedule.drawn.append, self._note_step, self._first_uid
+
+        def pick() -> Any:
+            """Do as `pick` of the world does, without its calls and its lookups: a tenth of a tell's time."""
+            count = len(ready)
+            if count == 1:
+                entry = ready.pop()
+            else:
+                index = draw(BITS) % count
+                drawn(index)
+                entry = ready.pop(index)
+            if entry.__class__ not in ENTRIES and (uid := entry.uid):
+                note(uid - first)
+            else:
+                note(name_of(entry, first))
+            return entry
+
+        return pick
+
     def pick(self) -> Any:
         """Choose the next entry to run, and note it in the trail of the steps."""
         ready = self.ready
-        count = len(ready)
-        if count == 1:
-            entry = ready.popleft()
-        else:
-            if self._drawn is not None:  # as the schedule does, without its call
-                index = int(self._draw() * count)
-                self._drawn.append(index)
-            else:
-                index = self._schedule(ready)
-            entry = ready[index]
-            del ready[index]
-        if entry.__class__ in ENTRIES or not entry.uid:
-            self._note_step(name_of(entry, self._first_uid))
-        else:
-            self._note_step(entry.uid - self._first_uid)
+        index = 0 if len(ready) == 1 else self._schedule(ready)
+        entry = ready[index]
+        del ready[index]
+        self._note_step(name_of(entry, self._first_uid))
         return entry
 
     def new_queue(self) -> deque[Item]:
