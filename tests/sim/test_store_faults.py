@@ -153,6 +153,17 @@ def power_cut(durability, seed):
         return load.sent, numbers(sim)
 
 
+def test_a_queue_of_a_store_that_keeps_it_in_the_dark_claims_again_after_a_pause():
+    with Simulation(step_limit=20_000) as sim:
+        system, notes = sim.start(app_of()), []
+        for n in range(20):
+            sim.at(0.3 * n).call(noting(lambda n=n: system.queue("jobs").enqueue(work, n), notes, sim))
+        sim.at(3).commit_unknown(1.0, heal=60)
+        sim.run(until=100)
+        assert sim.world.steps < 5_000
+        assert all(DONE[f"work {n}"] for n in range(9))
+
+
 def test_a_power_cut_loses_the_last_commits_that_outlive_a_process_alone():
     lost = set()
     for seed in range(8):

@@ -287,13 +287,14 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             *(outcome.id for outcome in self.done),
         } | self.local.inlined
         try:
-            self.local.upkeep.disown(frozenset(ours))
+            is_some = self.local.upkeep.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             self.local.upkeep.report_failure("jobs that nobody runs", error, STORE_FAILED)
             self.ctx.after(1.0, self.disown_others)
         else:
             self.local.upkeep.report_success("jobs that nobody runs")
-            self.flush_soon()  # they may be taken again
+            if is_some:
+                self.flush_soon()  # they may be taken again
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""

@@ -102,8 +102,12 @@ class Upkeep:
 
     # --- jobs that nobody works on ------------------------------------------------------------------------------------
 
-    def disown(self, held: frozenset[int] = frozenset()) -> None:
-        """Queue again the jobs of the queue that this node has but does not run; `held` are those that it runs."""
+    def disown(self, held: frozenset[int] = frozenset()) -> bool:
+        """Queue again the jobs of the queue that this node has but does not run, and say whether there are some.
+
+        Args:
+            held: the jobs that it runs.
+        """
         local, news = self.local, ledger.News()
         node, owner = local.node, local.node.id
         owned = local.store.read(lambda transaction: transaction.all("jobs.owned", {"owner": owner}))
@@ -116,6 +120,7 @@ class Upkeep:
             for id_ in left:
                 node.end(id_)
             local.announcer.announce([], news)
+        return bool(left)
 
     def take_overdue(self) -> None:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
