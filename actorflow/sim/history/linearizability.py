@@ -2,8 +2,9 @@
 
 The search is that of Wing and Gong ("Testing and verifying concurrent objects", 1993) with Lowe's memo of the
 configurations that were tried ("Testing for linearizability", 2017). Objects with different keys are checked each by
-itself (Horn and Kroening, "Faster linearizability checking via P-compositionality", 2015). The question is NP-complete:
-the cost grows with the number of operations that are open at one time, and so the search has a bound.
+itself (Horn and Kroening, "Faster linearizability checking via P-compositionality", 2015). A read that fits is taken
+at once: an order that has it later may have it here just as well. The question is NP-complete: the cost grows with the
+number of operations that are open at one time, and so the search has a bound.
 """
 
 from __future__ import annotations
@@ -74,7 +75,14 @@ class Placed(NamedTuple, Generic[S]):
     number: int
     taken: int  # the operations before it, a bit for each
     state: S
-    untried: Iterator[S]
+    untried: Iterator[S] | None  # None: no other operation need be tried in its place
+
+
+class TakenBack(NamedTuple, Generic[S]):
+    """Operations that were taken back from the order, up to one in whose place another one can be tried."""
+
+    placed: Placed[S] | None  # that one; None: the order is empty now
+    ended: int  # how many of them are over
 
 
 class LinearizationSearch(Generic[S]):
@@ -114,27 +122,58 @@ class LinearizationSearch(Generic[S]):
         left = sum(not operation.is_open for operation in operations)
         state, taken = self._model.initial, 0
         order: list[Placed[S]] = []
-        place = following[0]
+        place: int | None = None  # of the next operation to try; None: one was placed just now
         while left:
+            if place is None:
+                number = self._read_of(state)
+                if number is not None:
+                    order.append(Placed(number, taken, state, None))
+                    self._remove(number)
+                    left -= 1
+                    taken |= 1 << number
+                    continue
+                place = following[0]
             if place % 2:  # the begin of an operation that can be the next one of the order
                 placed = Placed(place // 2, taken, state, self._untried(place // 2, taken, state))
             else:  # the end of one that is not in the order yet: it can come no later, so the last one was wrong
                 self._note(order, state)
-                if not order:
+                found = self._last_choice(order)
+                left += found.ended
+                if found.placed is None:
                     return False
-                placed = order.pop()
+                placed = found.placed
                 state, taken = placed.state, placed.taken
-                self._restore(placed.number)
-                left += not operations[placed.number].is_open
+            assert placed.untried is not None
             for after in placed.untried:
                 order.append(placed)
                 self._remove(placed.number)
                 left -= not operations[placed.number].is_open
-                state, taken, place = after, taken | 1 << placed.number, following[0]
+                state, taken, place = after, taken | 1 << placed.number, None
                 break
             else:
                 place = following[2 * placed.number + 1]
         return True
+
+    def _read_of(self, state: S) -> int | None:
+        """Return the number of an operation that can be next, and changes nothing wherever it fits; None: none can."""
+        place = self._next[0]
+        while place % 2:
+            operation = self._operations[place // 2]
+            if not operation.is_open and self._model.is_read(operation) and self._model.step(state, operation):
+                return place // 2
+            place = self._next[place]
+        return None
+
+    def _last_choice(self, order: list[Placed[S]]) -> TakenBack[S]:
+        """Take operations back from the order, up to the last one in whose place another one can be tried."""
+        ended = 0
+        while order:
+            placed = order.pop()
+            self._restore(placed.number)
+            ended += not self._operations[placed.number].is_open
+            if placed.untried is not None:
+                return TakenBack(placed, ended)
+        return TakenBack(None, ended)
 
     def _untried(self, number: int, taken: int, state: S) -> Iterator[S]:
         """Yield the states that an operation leads to, but for those that were tried with the same operations taken.
@@ -142,7 +181,10 @@ class LinearizationSearch(Generic[S]):
         Raises:
             DefinitionError: the limit is reached, or a state cannot be hashed.
         """
+        is_open = self._operations[number].is_open
         for after in self._model.step(state, self._operations[number]):
+            if is_open and after == state:
+                continue  # it need not be in the order, and changes nothing
             configuration = taken | 1 << number, after
             try:
                 if configuration in self._seen:

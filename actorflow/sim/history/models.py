@@ -50,6 +50,14 @@ class Model(abc.ABC, Generic[S]):
             DefinitionError: the model does not know the operation.
         """
 
+    def is_read(self, operation: Operation) -> bool:  # noqa: ARG002 - for subclasses
+        """Say whether an operation that is over leaves each state as it is in which it can have its result.
+
+        The search for an order takes such an operation as soon as it fits, and so takes less time. A model that says no
+        of all operations is as good an answer, later.
+        """
+        return False
+
     def unknown(self, operation: Operation, *known: str) -> DefinitionError:
         """Return the error of an operation that the model does not know."""
         return DefinitionError(
@@ -101,6 +109,10 @@ class RegisterModel(Model[Any]):
                 return ()
             return (args[-1] if is_set else state,)
         raise self.unknown(operation, self._read, self._write, self._compare)
+
+    def is_read(self, operation: Operation) -> bool:
+        """Say yes of a read, and of a compare_and_set that was in vain."""
+        return operation.name == self._read or (operation.name == self._compare and not operation.result)
 
 
 class QueueModel(Model[tuple[Any, ...]]):
@@ -165,3 +177,7 @@ class LockModel(Model["str | None"]):
         if operation.result is False:
             return () if can else (state,)
         return (after,) if can else ()
+
+    def is_read(self, operation: Operation) -> bool:
+        """Say yes of an operation that was in vain."""
+        return operation.result is False

@@ -160,6 +160,21 @@ def test_five_hundred_operations_of_four_clients_are_checked_within_a_small_boun
     check_linearizable(history, RegisterModel(0), limit=20_000)
 
 
+def test_reads_that_overlap_writes_of_a_long_pause_do_not_exhaust_the_bound():
+    history = OperationHistory()
+    writes = [history.invoke("write", n) for n in range(12)]
+    for n in range(12):
+        for _ in range(3):
+            history.invoke("read").returned(n)
+        history.invoke("compare_and_set", -1, n).returned(False)
+    for write in writes:
+        write.returned()
+    check_linearizable(history, RegisterModel(0), limit=20_000)
+    history.invoke("read").returned(3)
+    with pytest.raises(SimulationFailure):
+        check_linearizable(history, RegisterModel(0), limit=200_000)
+
+
 def test_a_history_that_the_bound_does_not_decide_is_no_pass_and_no_failure():
     history = OperationHistory()
     for n in range(12):
