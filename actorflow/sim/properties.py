@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actorflow.errors import DefinitionError
 from actorflow.sim.checks import Always, Condition, Eventually, Sometimes, check_within, property_of, sends
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.sim.faults.fault import Fault
     from actorflow.sim.world.scheduler import SimWorld
 
 
@@ -16,6 +20,9 @@ class Properties:
     Attributes:
         world: of the simulation.
         stop_at_step: after which the debugger opens; None: it does not.
+        faults: that were declared.
+        has_run: it has run.
+        is_cut: an error has ended the run before its time.
     """
 
     world: SimWorld
@@ -23,6 +30,11 @@ class Properties:
     _always: list[Always]
     _eventually: list[Eventually]
     _sometimes: list[Sometimes]
+    faults: list[Fault]
+    has_run: bool
+    is_cut: bool
+    _in_run: bool
+    _latest: tuple[float, Callable[[], str]] = (0.0, str)  # the last client event that is to come
     _until = 0.0  # the end of the run: no client comes later
     _quiet_from = 0.0  # the end of the last fault and the last client event that are known
     _awaited: Eventually | None = None  # the one that the end of the run waits for
@@ -157,3 +169,27 @@ class Properties:
         world = self.world
         if self._eventually and world.after_step is not None and world.clock.now >= self._quiet_from:
             world.check_run()
+
+    # --- what is to come ---------------------------------------------------------------------------------------------
+
+    def expect(self, time: float, words: Callable[[], str]) -> None:
+        """Note the time of a client event for `check_all_came`, unless one in the run itself declares it."""
+        if not self._in_run and time > self._latest[0]:
+            self._latest = time, words
+
+    def check_all_came(self) -> None:
+        """Refuse a run that ended before the time of a client event or a fault: both would be missed silently.
+
+        Raises:
+            DefinitionError: there is one.
+        """
+        end = self.world.clock.now
+        (time, words) = self._latest
+        late = [(time, words())] if time > end else []
+        late += [(fault.begin, fault.text) for fault in self.faults if fault.begin > end and fault.is_expected]
+        if late and self.has_run and not self.is_cut:
+            time, text = min(late)
+            raise DefinitionError(
+                f"{text} at {time:g} s never came: the run ended at {end:g} s; give sim.run a later until, or it an "
+                "earlier time"
+            )

@@ -18,7 +18,7 @@ from actorflow.sim.choices.chooser import Chooser
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.faults.at import At
 from actorflow.sim.faults.chaos import Kind, add_chaos
-from actorflow.sim.faults.targets import Target, actor_of, present_actor, two_hosts
+from actorflow.sim.faults.targets import Target, actor_of, present_actor, present_ref, two_hosts
 from actorflow.sim.figures.publications import Publications
 from actorflow.sim.limits import STEP_LIMIT, TURN_SECONDS, check_limits
 from actorflow.sim.load.workload import Workload
@@ -108,7 +108,6 @@ class Simulation(Stubs, Properties, Workload):
         self.stop_at_step: int | None = None
         self.store: SimStore | None = None
         self._operator: Operator | None = None
-        self._latest: tuple[float, Callable[[], str]] = 0.0, str
         self._peeked: set[type[Any] | str] = set()
         self._stubs, self.groups = [], []
         self._always, self._eventually, self._sometimes = [], [], []
@@ -216,7 +215,12 @@ class Simulation(Stubs, Properties, Workload):
         add_chaos(self, rate, until, kinds, targets)
 
     def peek(self, actor: ActorRef[Any] | type[Any] | str) -> Any:
-        """Return the present incarnation of an actor, to look at: no message is sent. None while it has none.
+        """Return the present incarnation of an actor, to look at: no message is sent.
+
+        It is there from its `__init__` on, so while `on_start` runs it may lack what that makes. None says that there
+        is none now: the actor has crashed, and starts again later; or its node is down (`sim.nodes[0].is_up` tells); or
+        it is dead for good, and then `ref.is_alive()` is False. A ref goes on with the actor of its path if its node
+        has started again.
 
         Args:
             actor: its ref, or its class, its name or its path.
@@ -235,7 +239,8 @@ class Simulation(Stubs, Properties, Workload):
             raise DefinitionError(
                 f"peek({stable_text(actor)}): give a ref of this simulation, or a class, a name or a path"
             )
-        return None if actor._state == DEAD else actor._actor
+        ref = present_ref(self.nodes, actor)
+        return None if ref is None or ref._state == DEAD else ref._actor
 
     @property
     def met(self) -> dict[str, bool]:
@@ -332,28 +337,6 @@ class Simulation(Stubs, Properties, Workload):
         if not self._in_run or time <= self._until:  # of clients without end, each makes the next one come
             self._disturb(time)
         self.world.timers.add(time, enter)
-
-    def expect(self, time: float, words: Callable[[], str]) -> None:
-        """Note the time of a client event for `check_all_came`, unless one in the run itself declares it."""
-        if not self._in_run and time > self._latest[0]:
-            self._latest = time, words
-
-    def check_all_came(self) -> None:
-        """Refuse a run that ended before the time of a client event or a fault: both would be missed silently.
-
-        Raises:
-            DefinitionError: there is one.
-        """
-        end = self.world.clock.now
-        (time, words) = self._latest
-        late = [(time, words())] if time > end else []
-        late += [(fault.begin, fault.text) for fault in self.faults if fault.begin > end and fault.is_expected]
-        if late and self.has_run and not self.is_cut:
-            time, text = min(late)
-            raise DefinitionError(
-                f"{text} at {time:g} s never came: the run ended at {end:g} s; give sim.run a later until, or it an "
-                "earlier time"
-            )
 
     def enter(self, function: Callable[[], object], words: Callable[[], str]) -> None:
         """Call a function of a client now."""

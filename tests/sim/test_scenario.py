@@ -291,6 +291,40 @@ def test_an_actor_is_peeked_by_ref_class_name_or_path_and_is_none_while_its_node
         assert sim.peek("counter").numbers == []
 
 
+def test_a_ref_goes_on_with_the_actor_of_its_path_once_its_node_has_started_again():
+    with Simulation() as sim:
+        counter = sim.start(app, nodes=2).find("/counters/counter", Counter)
+        other = sim.nodes[1].system.find("/counters/counter", Counter)
+        looks = []
+        sim.always(lambda: looks.append((sim.world.clock.now, sim.peek(counter), sim.nodes[0].is_up)))
+        before = sim.peek(counter), sim.peek(other)
+        sim.at(1).crash(sim.nodes[0], down=5)
+        sim.at(8).crash(counter)  # by the old ref, too
+        sim.run(until=10)
+        assert {(at is None, is_up) for time, at, is_up in looks if 1 < time < 6} <= {(True, False)}
+        assert sim.peek(counter) is not before[0]
+        assert sim.peek(counter) is sim.peek(sim.nodes[0].system.find("/counters/counter", Counter))
+        assert sim.peek(other) is before[1]
+        assert all(is_met for name, is_met in sim.met.items() if "crash" in name)
+
+
+def test_an_actor_that_is_dead_for_good_and_one_that_starts_again_are_told_from_each_other():
+    patient = app_of_one(Counter, backoff=af.Backoff(2))
+    with Simulation() as sim:
+        counter = sim.start(patient).find("/one/it", Counter)
+        sim.at(1).crash(counter)
+        sim.run(until=2)
+        assert (sim.peek(counter), counter.is_alive()) == (None, True)
+        sim.run(until=5)
+        assert sim.peek(counter) is not None
+        counter.stop()
+        assert (sim.peek(counter), counter.is_alive()) == (None, False)
+
+
+def app_of_one(cls, **options):
+    return af.App("one").add(af.child(cls).options(name="it", **options))
+
+
 def test_a_name_of_several_actors_is_refused_with_their_nodes():
     with Simulation() as sim:
         sim.start(app, nodes=2)

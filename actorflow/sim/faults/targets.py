@@ -39,6 +39,8 @@ def found(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost]:
         return target, target.hosts.main
     if not isinstance(target, type | str | ActorRef):
         raise DefinitionError(f"{stable_text(target)} is no target: give an actor class, a path, a ref or a node")
+    if isinstance(target, ActorRef):
+        target = present_ref(nodes, target) or target
     places = everywhere(nodes)
     fits = on_duty([(node, ref) for node, ref in places if is_meant(target, ref) or node.hosts.of(ref).name == target])
     hosts = {id(node.hosts.of(ref)): (node, node.hosts.of(ref)) for node, ref in fits}
@@ -111,6 +113,15 @@ def present_actor(nodes: Sequence[SimNode], target: type[Any] | str) -> ActorRef
         return actor_of(nodes, target)
     except DefinitionError:
         return None
+
+
+def present_ref(nodes: Sequence[SimNode], ref: ActorRef[Any]) -> ActorRef[Any] | None:
+    """Return the actor that a ref stands for now: after a crash or a deploy of its node, the one of its path there."""
+    scheduler: Any = ref._scheduler
+    if not (scheduler.is_killed or scheduler.closed):
+        return ref
+    system = nodes[scheduler.number].system
+    return None if system is None else system.find(ref.path)
 
 
 def present(nodes: Sequence[SimNode], target: Target) -> tuple[SimNode, SimHost] | None:
