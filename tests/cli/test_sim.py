@@ -46,7 +46,7 @@ def test_the_double_charge_of_the_example_is_found_shrunk_and_drawn():
     done = sim(SHOP)
     assert done.exit_code == 1, done.output
     assert "'no double charge' does not hold" in done.stdout
-    assert "1 of 20 client events" in done.stdout
+    assert re.search(r"1 of \d+ client events", done.stdout)
     seed = re.search(r"again: PYTHONHASHSEED=\d+ actorflow sim examples.small_shop:app --seed=(\d+)\n", done.stdout)
     assert seed is not None
     diagram = done.stdout.partition("sequenceDiagram\n")[2]
