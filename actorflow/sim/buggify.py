@@ -7,7 +7,7 @@ import sys
 from actorflow.errors import DefinitionError
 from actorflow.sim.patches.place import world_here
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 
 def buggify(probability: float = 0.25) -> bool:
@@ -27,7 +27,7 @@ def buggify(probability: float = 0.25) -> bool:
         DefinitionError: the probability is none.
     """
     if not is_number(probability) or not 0 <= probability <= 1:
-        raise DefinitionError(f"buggify({text_of(probability)}): give a probability, from 0 to 1")
+        raise DefinitionError(f"buggify({stable_text(probability)}): give a probability, from 0 to 1")
     here = world_here()
     if here is None or here.world.is_calm:
         return False

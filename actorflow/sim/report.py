@@ -10,7 +10,7 @@ from actorflow.errors import DefinitionError
 from actorflow.events.event import EventType, is_event_class
 from actorflow.sim.faults.targets import nearest
 from actorflow.sim.figures.histogram import Histogram
-from actorflow.sim.figures.pairs import EventPair, latency_between, latency_of_handlers, pairs_of
+from actorflow.sim.figures.pairs import EventPair, latency_between, latency_of_handlers, pairs_of, pairs_of_handlers
 from actorflow.sim.figures.sequence import sequence
 from actorflow.sim.figures.tables import FaultFigures, Figures, PublishedEvent
 from actorflow.text import stable_text
@@ -81,6 +81,14 @@ class Report:
         """Return the time from the first event of each conversation to every other kind of event in it."""
         return pairs_of(self.published, after)
 
+    def handler_pairs(self, *, after: float = 0.0) -> list[EventPair]:
+        """Return the time from the first message of each client event to the end of every other handler in it.
+
+        Raises:
+            DefinitionError: nothing was recorded.
+        """
+        return pairs_of_handlers(self._recorded().handled, after)
+
     def sequence(self) -> str:
         """Return the last messages between hosts as a Mermaid sequence diagram.
 
@@ -98,6 +106,7 @@ class Report:
             "faults": [fault.as_dict() for fault in self.fault_table],
             "published": {name: len(events) for name, events in self.published.items()},
             "latency": [pair.as_dict() for pair in self.pairs()],
+            "handler_latency": [] if self.figures is None else [pair.as_dict() for pair in self.handler_pairs()],
             "figures": None if self.figures is None else self.figures.as_dict(),
         }
 

@@ -821,6 +821,10 @@ def test_the_latency_from_handler_to_handler_is_that_of_one_client_event():
     assert latency.count == 20
     assert 0.5 <= latency.min < latency.max <= report.latency(Till.ask).max
     assert report.latency(Till.ask, Till.charge, after=1.0).count < 20
+    (pair,) = report.handler_pairs()
+    assert (pair.first, pair.last, pair.latency.as_dict()) == ("Till.ask", "Till.charge", latency.as_dict())
+    assert report.as_dict()["handler_latency"] == [pair.as_dict()]
+    assert report.handler_pairs(after=1.0)[0].latency.count < 20
     with pytest.raises(DefinitionError, match="handled nothing"):
         report.latency(Till.ask, Till.later)
     with pytest.raises(DefinitionError, match="two classes of events"):

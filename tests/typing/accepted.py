@@ -764,6 +764,7 @@ def loads(sim: Simulation) -> None:
     report = sim.run(until=60)
     assert_type(report, Report)
     assert_type(report.latency(Counter.add), Histogram)
+    assert_type(report.handler_pairs(after=1)[0].latency, Histogram)
     assert_type(report.latency(Counter.add, Counter.slow), Histogram)
     assert_type(report.latency(Counter, "orders.placed", after=10), Histogram)
     assert_type(interval_of([report.latency(Counter, Counter).p99]), Interval)

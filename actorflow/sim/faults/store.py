@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from actorflow.errors import DefinitionError
 from actorflow.sim.faults.fault import Fault
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class StoreFaults:
         """
         store = self._store("commit_unknown")
         if not is_number(part) or not 0 <= part <= 1:
-            raise DefinitionError(f"commit_unknown({text_of(part)}): give a part of the commits, from 0 to 1")
+            raise DefinitionError(f"commit_unknown({stable_text(part)}): give a part of the commits, from 0 to 1")
         return self._on_store(f"{part:.0%} of commits unknown", heal, store.unknown, amount=part)
 
     def lost_commits(self, *, down: float = 0.0) -> Self:
@@ -126,7 +126,7 @@ def check_seconds(name: str, seconds: Any) -> None:
         DefinitionError: it is none.
     """
     if not is_number(seconds) or not 0 <= seconds < math.inf:
-        raise DefinitionError(f"{name}={text_of(seconds)}: give virtual seconds, 0 or more")
+        raise DefinitionError(f"{name}={stable_text(seconds)}: give virtual seconds, 0 or more")
 
 
 def check_lasting(name: str, seconds: Any) -> None:

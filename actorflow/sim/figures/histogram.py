@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     import random
@@ -52,7 +52,7 @@ class Histogram:
         made = cls()
         for one in seconds:
             if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one < math.inf:
-                raise DefinitionError(f"a histogram of {text_of(one)}: give seconds, 0 or more")
+                raise DefinitionError(f"a histogram of {stable_text(one)}: give seconds, 0 or more")
             made.add(one)
         return made
 
@@ -122,7 +122,7 @@ class Histogram:
             DefinitionError: it is no number from 0 to 100.
         """
         if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
-            raise DefinitionError(f"percentile({text_of(percent)}): give a number from 0 to 100")
+            raise DefinitionError(f"percentile({stable_text(percent)}): give a number from 0 to 100")
         if not self.count:
             return math.nan
         left = max(1, math.ceil(self.count * percent / 100))
@@ -181,9 +181,9 @@ class Histogram:
             if made.count:
                 made.min, made.max = float(given["min"]), float(given["max"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DefinitionError(f"{text_of(given)} is no histogram: give what `as_dict` returns") from error
+            raise DefinitionError(f"{stable_text(given)} is no histogram: give what `as_dict` returns") from error
         if made.count != sum(made.buckets.values()) or any(count < 1 for count in made.buckets.values()):
-            raise DefinitionError(f"{text_of(given)} is no histogram: the buckets have not as many as it says")
+            raise DefinitionError(f"{stable_text(given)} is no histogram: the buckets have not as many as it says")
         return made
 
 

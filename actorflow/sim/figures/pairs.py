@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EventPair:
-    """The time from the first event of conversations to another one of theirs.
+    """The time from the first event of conversations to another one of theirs, or from handler to handler.
 
     Attributes:
-        first: name of the class of the event that begins them.
-        last: name of the class of the other one.
+        first: name of the class of the event that begins them; or the handler of the first message of client events.
+        last: name of the class of the other one; or the other handler.
         latency: from the one to the other.
     """
 
@@ -80,6 +80,24 @@ def latency_of_handlers(
         if end is not None and message.arrival >= after:
             found.add(end - message.arrival)
     return found
+
+
+def pairs_of_handlers(handled: Mapping[str, Sequence[HandledMessage]], after: float = 0.0) -> list[EventPair]:
+    """Return the latency from the first message of all client events to the end of each other handler of theirs."""
+    firsts: dict[int, tuple[float, str]] = {}
+    for name, messages in handled.items():
+        for message in messages:
+            known = firsts.get(message.cause)
+            if known is None or message.arrival < known[0]:
+                firsts[message.cause] = (message.arrival, name)
+    roots = dict.fromkeys(name for _, name in firsts.values())
+    found = [
+        EventPair(root, name, latency_of_handlers(handled[root], messages, after))
+        for root in roots
+        for name, messages in handled.items()
+        if name != root
+    ]
+    return [pair for pair in found if pair.latency.count]
 
 
 def next_time(times: Sequence[float], begin: float) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 LEVEL: Final = 0.95
 BATCH: Final = 5  # values that are one, when the end of the warm-up is looked for
@@ -56,12 +56,12 @@ def interval_of(values: Sequence[float], *, level: float = LEVEL) -> Interval:
         DefinitionError: there are no values, one is no number, or the level is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise DefinitionError(f"interval_of(level={text_of(level)}): give a probability, between 0 and 1")
+        raise DefinitionError(f"interval_of(level={stable_text(level)}): give a probability, between 0 and 1")
     if not values:
         raise DefinitionError("interval_of([]): give the figure of one seed at least")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise DefinitionError(f"interval_of([... {text_of(value)} ...]): give numbers")
+            raise DefinitionError(f"interval_of([... {stable_text(value)} ...]): give numbers")
     count = len(values)
     mean = math.fsum(values) / count
     if count == 1:

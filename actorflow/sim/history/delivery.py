@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from actorflow.errors import DefinitionError
 from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.patches.place import world_of_thread
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 T = TypeVar("T")
 Guarantee = Literal["exactly once", "at least once", "at most once"]
@@ -50,7 +50,7 @@ def check_delivery(
         DefinitionError: there is no such guarantee.
     """
     if guarantee not in get_args(Guarantee):
-        raise DefinitionError(f"check_delivery({text_of(guarantee)}): give one of {', '.join(get_args(Guarantee))}")
+        raise DefinitionError(f"check_delivery({stable_text(guarantee)}): give one of {', '.join(get_args(Guarantee))}")
     expected, found = Counter(sent), Counter(received)
     faults: dict[str, list[Hashable]] = {"never sent": [id for id in found if id not in expected]}
     if guarantee != "at most once":
@@ -93,16 +93,16 @@ def check_order(
     places: dict[T, int] = {}
     for item in sent:
         if item in places:
-            raise DefinitionError(f"check_order: {text_of(item)} was sent twice; give each an id of its own")
+            raise DefinitionError(f"check_order: {stable_text(item)} was sent twice; give each an id of its own")
         places[item] = len(places)
     latest: dict[Hashable, T] = {}
     for item in received:
         if item not in places:
-            raise SimulationFailure(name, now(), f"{text_of(item)} came, and was never sent")
+            raise SimulationFailure(name, now(), f"{stable_text(item)} came, and was never sent")
         of = key(item)
         if of in latest and places[item] < places[latest[of]]:
-            by = "" if of is None else f"of key {text_of(of)}, "
-            raise SimulationFailure(name, now(), f"{by}{text_of(item)} came after {text_of(latest[of])}")
+            by = "" if of is None else f"of key {stable_text(of)}, "
+            raise SimulationFailure(name, now(), f"{by}{stable_text(item)} came after {stable_text(latest[of])}")
         latest[of] = item
 
 
@@ -132,13 +132,13 @@ def check_conservation(
     """
     found: Any = sum(amounts.values())
     if not abs(found - total) <= within:  # as NaN is not
-        parts = [f"{text_of(place)}={text_of(amount)}" for place, amount in amounts.items()]
+        parts = [f"{stable_text(place)}={stable_text(amount)}" for place, amount in amounts.items()]
         more = f", and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        text = f"{text_of(found)} in all, in place of {text_of(total)}: {', '.join(parts[:SHOWN])}{more}"
+        text = f"{stable_text(found)} in all, in place of {stable_text(total)}: {', '.join(parts[:SHOWN])}{more}"
         raise SimulationFailure(name, now(), text)
 
 
 def shown(ids: list[Hashable]) -> str:
     """Return the first of some ids as text."""
     more = f", and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(map(text_of, ids[:SHOWN])) + more
+    return ", ".join(map(stable_text, ids[:SHOWN])) + more

@@ -17,7 +17,7 @@ from actorflow.sim.failure import SimulationFailure
 from actorflow.sim.history.delivery import now
 from actorflow.sim.history.models import Model
 from actorflow.sim.history.operations import Operation, OperationHistory
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 S = TypeVar("S")
 
@@ -57,7 +57,7 @@ def check_linearizable(
         DefinitionError: the limit was reached before it was known, or the model does not know an operation.
     """
     if not isinstance(model, Model):
-        raise DefinitionError(f"check_linearizable: {text_of(model)} is no model: give RegisterModel(0), for one")
+        raise DefinitionError(f"check_linearizable: {stable_text(model)} is no model: give RegisterModel(0), for one")
     objects: dict[Hashable, list[Operation]] = {}
     for operation in history:
         if not operation.is_failed:
@@ -65,7 +65,7 @@ def check_linearizable(
     for key, operations in objects.items():
         search = LinearizationSearch(operations, model, limit)
         if not search.succeeds():
-            of = "" if key is None else f" of key {text_of(key)}"
+            of = "" if key is None else f" of key {stable_text(key)}"
             raise SimulationFailure(name or f"linearizable {model.name}", now(), f"{search.explain()}{of}")
 
 
@@ -191,8 +191,8 @@ class LinearizationSearch(Generic[S]):
                     continue
             except TypeError as error:
                 raise DefinitionError(
-                    f"a {self._model.name} that holds {text_of(after)} cannot be checked: give operations values that "
-                    "can be hashed, such as numbers, texts and tuples"
+                    f"a {self._model.name} that holds {stable_text(after)} cannot be checked: give operations values "
+                    "that can be hashed, such as numbers, texts and tuples"
                 ) from error
             if len(self._seen) >= self._limit:
                 raise DefinitionError(
@@ -236,6 +236,6 @@ class LinearizationSearch(Generic[S]):
         start = f"after {so_far} the" if self.longest else "the"
         more = f", and {len(fit) - SHOWN} more" if len(fit) > SHOWN else ""
         return (
-            f"{start} {self._model.name} holds {text_of(self._state)}, and none of these can be next: "
+            f"{start} {self._model.name} holds {stable_text(self._state)}, and none of these can be next: "
             f"{', '.join(map(repr, fit[:SHOWN]))}{more}"
         )

@@ -6,7 +6,7 @@ import abc
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Model(abc.ABC, Generic[S]):
     def unknown(self, operation: Operation, *known: str) -> DefinitionError:
         """Return the error of an operation that the model does not know."""
         return DefinitionError(
-            f"the model of a {self.name} does not know {text_of(operation)}: it knows {', '.join(known)}, with the "
+            f"the model of a {self.name} does not know {stable_text(operation)}: it knows {', '.join(known)}, with the "
             "arguments that its docstring names; other names can be given to it"
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, 
 
 from actorflow.errors import DefinitionError, HostDied
 from actorflow.sim.patches.place import world_of_thread
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
@@ -77,8 +77,8 @@ class Operation:
         return self.end is None
 
     def __repr__(self) -> str:
-        args = ", ".join(text_of(arg, SHOWN) for arg in self.args)
-        end = "open" if self.is_open else "failed" if self.is_failed else f"-> {text_of(self.result, SHOWN)}"
+        args = ", ".join(stable_text(arg, SHOWN) for arg in self.args)
+        end = "open" if self.is_open else "failed" if self.is_failed else f"-> {stable_text(self.result, SHOWN)}"
         by = f" by {self.process}" if self.process else ""
         seconds = [time for time in self.times if time is not None]
         when = f" at {' to '.join(f'{time:g}' for time in seconds)} s" if seconds else ""
@@ -119,7 +119,7 @@ class OperationHistory:
             DefinitionError: the name is none.
         """
         if not isinstance(name, str) or not name:
-            raise DefinitionError(f"invoke({text_of(name)}): give the name of an operation")
+            raise DefinitionError(f"invoke({stable_text(name)}): give the name of an operation")
         operation = Operation(self, name, args, process, key)
         self.operations.append(operation)
         return operation

@@ -86,24 +86,29 @@ def diagram_part(diagram: str) -> Iterator[str]:
 
 
 def latencies(runs: Sequence[MeasuredRun]) -> Iterator[str]:
-    """Yield the latencies from event to event, and of handlers, over some runs."""
-    pairs = added_pairs(runs)
+    """Yield the latencies from event to event, from handler to handler, and of handlers, over some runs."""
+    pairs = added_pairs(run.report.pairs() for run in runs)
+    between = added_pairs(run.report.handler_pairs() for run in runs if run.report.figures is not None)
     over = f"over {len(runs)} run{'' if len(runs) == 1 else 's'}"
     if pairs:
         yield f'<h2>Latency from event to event <span class="soft">{over}</span></h2>'
         yield pair_table(pairs)
         yield from histograms((f"{one.first} to {one.last}", one.latency) for one in pairs if one.latency.max)
+    if between:
+        yield f'<h2>Latency from handler to handler <span class="soft">{over}</span></h2>'
+        yield pair_table(between)
+        yield from histograms((f"{one.first} to {one.last}", one.latency) for one in between if one.latency.max)
     handlers = added_handlers(runs)
     if handlers:
         yield f'<h2>Handlers <span class="soft">{over}</span></h2>'
         yield handler_table(handlers)
 
 
-def added_pairs(runs: Sequence[MeasuredRun]) -> list[EventPair]:
-    """Return the latencies of all runs, by pairs of events, those with most first."""
+def added_pairs(of_runs: Iterable[Sequence[EventPair]]) -> list[EventPair]:
+    """Return the latencies of all runs, by pairs, those with most first."""
     found: dict[tuple[str, str], Histogram] = {}
-    for run in runs:
-        for pair in run.report.pairs():
+    for pairs in of_runs:
+        for pair in pairs:
             key = (pair.first, pair.last)
             found[key] = found.get(key, Histogram()) + pair.latency
     pairs = [EventPair(first, last, latency) for (first, last), latency in found.items()]

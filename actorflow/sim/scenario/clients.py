@@ -15,7 +15,7 @@ from actorflow.sim.scenario.entry import ScenarioTable
 from actorflow.sim.scenario.named import named, takes
 from actorflow.sim.scenario.options import called, check_keys, refused
 from actorflow.sim.world.link import is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class ClientEntry(ScenarioTable):
                 raise refused(place, key, f"{key!r} does not go with {ways[0]!r}")
         for key, kind, word in (("args", list, "a list"), ("fields", dict, "a table"), ("key", str, "a text")):
             if key in given and not isinstance(given[key], kind):
-                raise refused(place, key, f"{key} = {text_of(given[key])}: give {word}")
+                raise refused(place, key, f"{key} = {stable_text(given[key])}: give {word}")
         self._check_times()
 
     def _check_times(self) -> None:
@@ -66,10 +66,10 @@ class ClientEntry(ScenarioTable):
                 raise refused(place, key, f"{key!r} does not go with {ways[0]!r}")
         times = given["at"] if isinstance(given.get("at"), list) else [given.get("at", 0.0)]
         if not all(is_number(time) and 0 <= time < math.inf for time in times):
-            raise refused(place, "at", f"at = {text_of(given['at'])}: give virtual seconds, or a list of them")
+            raise refused(place, "at", f"at = {stable_text(given['at'])}: give virtual seconds, or a list of them")
         every = given.get("every", 1.0)
         if not is_number(every) or not 0 < every < math.inf:
-            raise refused(place, "every", f"every = {text_of(every)}: give virtual seconds, more than 0")
+            raise refused(place, "every", f"every = {stable_text(every)}: give virtual seconds, more than 0")
         if ways == ["every"]:
             self.clients(math.inf)
 
@@ -130,7 +130,7 @@ class ClientEntry(ScenarioTable):
         if not isinstance(to, str):
             raise refused(place, "to", "'to' is missing: the name or the path of an actor")
         if not isinstance(method, str):
-            raise refused(place, "cast", f"cast = {text_of(method)}: give the name of a method")
+            raise refused(place, "cast", f"cast = {stable_text(method)}: give the name of a method")
         actor_class = called(place, "to", actor_of, sim.nodes, to).actor_class
         found = getattr(actor_class, method, None)
         if not callable(found):

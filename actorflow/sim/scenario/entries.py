@@ -23,7 +23,7 @@ from actorflow.sim.scenario.options import (
 )
 from actorflow.sim.simulation import Simulation
 from actorflow.sim.world.link import Link, is_number
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.faults.targets import Target
@@ -55,7 +55,7 @@ class LinkEntry(ScenarioTable):
         for key in between:
             pair = self.given.get(key)
             if not isinstance(pair, list) or len(pair) != 2:
-                raise refused(self.place, key, f"between = {text_of(pair)}: give the names of two actors")
+                raise refused(self.place, key, f"between = {stable_text(pair)}: give the names of two actors")
         self._link()
 
     def _link(self) -> Link:
@@ -79,9 +79,9 @@ class FaultEntry(ScenarioTable):
         if kind not in FAULTS:
             if kind is None:
                 raise refused(self.place, "", f"'kind' is missing; there are: {', '.join(FAULTS)}")
-            raise refused(self.place, "kind", f"unknown fault {text_of(kind)}; {near(str(kind), FAULTS)}")
+            raise refused(self.place, "kind", f"unknown fault {stable_text(kind)}; {near(str(kind), FAULTS)}")
         if not is_number(at):
-            why = "'at' is missing" if at is None else f"at = {text_of(at)}"
+            why = "'at' is missing" if at is None else f"at = {stable_text(at)}"
             raise refused(self.place, "at", f"{why}: give virtual seconds since the start")
         arguments = {key: value for key, value in self.given.items() if key not in {"kind", "at"}}
         check_arguments(self.place, arguments, parameters_of(getattr(At, kind)))
@@ -160,7 +160,7 @@ class CheckEntry(ScenarioTable):
         if "within" in self.given and ways != ["eventually"]:
             raise refused(self.place, "within", "'within' goes with 'eventually'")
         if not isinstance(self.given.get("name", ""), str):
-            raise refused(self.place, "name", f"name = {text_of(self.given['name'])}: give a text")
+            raise refused(self.place, "name", f"name = {stable_text(self.given['name'])}: give a text")
 
     @property
     def way(self) -> str:
@@ -201,7 +201,7 @@ class CheckEntry(ScenarioTable):
         except DefinitionError as error:
             raise refused(self.place, self.way, f"{self.name}: {error}") from error
         except Exception as error:
-            text = text_of(error, render=str)
+            text = stable_text(error, render=str)
             why = f"the check {self.name!r} raises {type(error).__name__} before the first step: {text}"
             raise refused(self.place, self.way, why) from error
 
@@ -239,7 +239,7 @@ def target_of(sim: Simulation, place: TablePlace, key: str, name: Any) -> Target
         DefinitionError: it is no name, or there is no such node.
     """
     if not isinstance(name, str):
-        raise refused(place, key, f"{key} = {text_of(name)}: give the name or the path of an actor, or 'node 0'")
+        raise refused(place, key, f"{key} = {stable_text(name)}: give the name or the path of an actor, or 'node 0'")
     node = NODE.fullmatch(name)
     if node is None:
         return name

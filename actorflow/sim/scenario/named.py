@@ -9,7 +9,7 @@ from actorflow.app.loading import find
 from actorflow.errors import DefinitionError
 from actorflow.sim.scenario.options import refused
 from actorflow.tasks.task import AnyTask
-from actorflow.text import plural, text_of
+from actorflow.text import plural, stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def named(place: TablePlace, key: str, target: Any, *, is_task: bool = False) ->
     """
     module, colon, path = target.partition(":") if isinstance(target, str) else ("", "", "")
     if not colon:
-        raise refused(place, key, f"{key} = {text_of(target)}: give a function as 'module:name'")
+        raise refused(place, key, f"{key} = {stable_text(target)}: give a function as 'module:name'")
     first, *inner = path.split(".")
     noun, wanted = ("task", "a function or a task") if is_task else ("function", "a function")
 
@@ -66,5 +66,5 @@ def takes(function: Callable[..., Any], most: int) -> int:
         except TypeError:
             continue
         return count
-    name = getattr(function, "__qualname__", None) or text_of(function)
+    name = getattr(function, "__qualname__", None) or stable_text(function)
     raise DefinitionError(f"{name} needs more than {plural(most, 'argument')}")

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ActorflowError, DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +55,7 @@ def check_arguments(place: TablePlace, given: dict[str, Any], parameters: dict[s
         if name not in given and parameter.default is parameter.empty:
             raise refused(place, "", f"{name!r} is missing; its keys are: {', '.join(parameters)}")
         if name in given and isinstance(parameter.default, bool) and not isinstance(given[name], bool):
-            raise refused(place, name, f"{name} = {text_of(given[name])}: give true or false")
+            raise refused(place, name, f"{name} = {stable_text(given[name])}: give true or false")
 
 
 def called(place: TablePlace, key: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from actorflow.sim.scenario.lines import TablePlace
 from actorflow.sim.scenario.options import check_keys, refused
 from actorflow.sim.scenario.scenario import RUNS, UNTIL, Scenario
 from actorflow.sim.world.link import is_number
-from actorflow.text import reason_of, text_of
+from actorflow.text import reason_of, stable_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,9 @@ def seconds(top: TablePlace, key: str, value: Any) -> float:
         DefinitionError: they are none.
     """
     if not is_number(value) or not 0 < value < math.inf:
-        raise refused(top, key, f"{key} = {text_of(value)}: give virtual seconds, more than 0, at which a run begins")
+        raise refused(
+            top, key, f"{key} = {stable_text(value)}: give virtual seconds, more than 0, at which a run begins"
+        )
     return float(value)
 
 
@@ -129,7 +131,7 @@ def whole(top: TablePlace, key: str, value: Any, most: float) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         words = "1 or more" if most == math.inf else f"from 1 to {most:g}"
-        raise refused(top, key, f"{key} = {text_of(value)}: give a whole number, {words}")
+        raise refused(top, key, f"{key} = {stable_text(value)}: give a whole number, {words}")
     return value
 
 
@@ -140,5 +142,5 @@ def hosts(top: TablePlace, value: Any) -> Any:
         DefinitionError: it is no such word.
     """
     if value not in {"each", "one"}:
-        raise refused(top, "hosts", f"hosts = {text_of(value)}: give 'each' or 'one'")
+        raise refused(top, "hosts", f"hosts = {stable_text(value)}: give 'each' or 'one'")
     return value

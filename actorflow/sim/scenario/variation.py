@@ -14,7 +14,7 @@ from actorflow.sim.scenario.clients import ClientEntry
 from actorflow.sim.scenario.entries import LinkEntry
 from actorflow.sim.scenario.lines import TablePlace
 from actorflow.sim.scenario.options import near
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,9 @@ def changes_of(text: str) -> list[SettingChange]:
     name, _, values = text.partition("=")
     found = [SettingChange(name.strip(), value.strip()) for value in values.split(",")]
     if not name.strip() or not all(change.value for change in found):
-        raise DefinitionError(f"sweep {text_of(text)}: give a setting and its values, such as payments.instances=1,2,4")
+        raise DefinitionError(
+            f"sweep {stable_text(text)}: give a setting and its values, such as payments.instances=1,2,4"
+        )
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 UNITS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -42,7 +42,7 @@ class SearchSettings:
         for name, least in (("seed", 0), ("runs", 1), ("workers", 1), ("until_step", 1)):
             value: Any = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise DefinitionError(f"{name}={text_of(value)}: give a whole number, {least} or more")
+                raise DefinitionError(f"{name}={stable_text(value)}: give a whole number, {least} or more")
         if self.seed is not None and self.tape is not None:
             raise DefinitionError(f"seed={self.seed} and tape={str(self.tape)!r}: give one; a tape has its seed")
 
@@ -86,5 +86,5 @@ def seconds_of(text: str) -> float:
     except (ValueError, KeyError):
         seconds = -1.0
     if not 0 < seconds < 1e9:
-        raise DefinitionError(f"{text_of(text)} is no time: give seconds, or 60s, 2m, 1h")
+        raise DefinitionError(f"{stable_text(text)} is no time: give seconds, or 60s, 2m, 1h")
     return seconds

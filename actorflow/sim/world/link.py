@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from actorflow.errors import DefinitionError
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 STEPS: Final = 16  # latencies to choose from, evenly between the shortest and the longest
 
@@ -51,11 +51,11 @@ class Link:
         for name in ("loss", "duplicate", "reorder"):
             value: Any = getattr(self, name)
             if not is_number(value) or not 0 <= value <= 1:
-                raise DefinitionError(f"Link({name}={text_of(value)}): give a part of the messages, from 0 to 1")
+                raise DefinitionError(f"Link({name}={stable_text(value)}): give a part of the messages, from 0 to 1")
         if self.bandwidth is not None and not (is_number(self.bandwidth) and 0 < self.bandwidth < math.inf):
-            raise DefinitionError(f"Link(bandwidth={text_of(self.bandwidth)}): give bytes a second, or None")
+            raise DefinitionError(f"Link(bandwidth={stable_text(self.bandwidth)}): give bytes a second, or None")
         if not isinstance(self.hostile, bool):
-            raise DefinitionError(f"Link(hostile={text_of(self.hostile)}): give True or False")
+            raise DefinitionError(f"Link(hostile={stable_text(self.hostile)}): give True or False")
 
     def __str__(self) -> str:
         given = [f"{one.name}={getattr(self, one.name)}" for one in fields(self) if one.init]
@@ -72,7 +72,7 @@ class Link:
         pair = given if isinstance(given, tuple) else (given, given)
         if len(pair) != 2 or not all(is_number(value) for value in pair) or not 0 <= pair[0] <= pair[1] < math.inf:
             raise DefinitionError(
-                f"Link(latency={text_of(given)}): give seconds, or a pair of them: the shortest and the longest"
+                f"Link(latency={stable_text(given)}): give seconds, or a pair of them: the shortest and the longest"
             )
         return float(pair[0]), float(pair[1])
 

@@ -9,7 +9,7 @@ from actorflow.errors import DefinitionError
 from actorflow.sim.world.host import NodeHosts
 from actorflow.sim.world.refs import LABEL
 from actorflow.sim.world.scheduler import SimScheduler
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class SimSystem(VirtualSystem):
         if not world.is_entered():
             super().publish(event, key=key, delay=delay)
             return
-        with world.one_event(lambda: f"publishes {text_of(event, LABEL)}") as is_in:
+        with world.one_event(lambda: f"publishes {stable_text(event, LABEL)}") as is_in:
             if is_in:
                 super().publish(event, key=key, delay=delay)
 

@@ -14,7 +14,7 @@ from actorflow.errors import HostDied, PayloadError
 from actorflow.process.hosts.parent.virtual_host import CopyingBase, copied_arguments
 from actorflow.process.pickling import dump_error, dumps, load_error, loads
 from actorflow.sim.world.host import SimHost
-from actorflow.text import text_of
+from actorflow.text import stable_text
 
 if TYPE_CHECKING:
     from actorflow.sim.world.scheduler import SimScheduler
@@ -196,16 +196,18 @@ def labelled(message: Any) -> str:
     if isinstance(name, str):
         return name
     event = getattr(message, "event", None)
-    return text_of(message if event is None else event, LABEL)
+    return stable_text(message if event is None else event, LABEL)
 
 
 def worded(message: Any) -> str:
     """Return a message in words, with its arguments; refs are their paths."""
     if not isinstance(message, Call):
-        return text_of(message, LABEL)
+        return stable_text(message, LABEL)
     values = [(f"{name}=", value) for name, value in message.kwargs.items()]
     arguments = [("", value) for value in message.args] + values
-    texts = (name + (value.path if isinstance(value, ActorRef) else text_of(value, LABEL)) for name, value in arguments)
+    texts = (
+        name + (value.path if isinstance(value, ActorRef) else stable_text(value, LABEL)) for name, value in arguments
+    )
     return f"{message.name}({', '.join(texts)})"
 
 

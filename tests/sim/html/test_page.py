@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from actorflow.sim.figures.histogram import Histogram
-from actorflow.sim.figures.tables import BusySpan, FaultFigures
+from actorflow.sim.figures.tables import BusySpan, FaultFigures, HandledMessage
 from actorflow.sim.figures.time_series import TimeSeries
 from actorflow.sim.html.axis import Axis
 from actorflow.sim.html.gantt_picture import gantt_picture
@@ -121,6 +122,19 @@ def test_a_page_has_all_figures_and_needs_no_network(runs):
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport"' in page
     assert seen.count("svg") >= 3
+
+
+def test_latencies_from_handler_to_handler_are_added_up_over_the_runs(runs):
+    handled = {"Shop.order": [HandledMessage(1.0, 2.0, 1)], EVIL: [HandledMessage(1.5, 4.25, 1)]}
+    with_pairs = [
+        replace(run, report=replace(run.report, figures=replace(run.report.figures, handled=handled))) for run in runs
+    ]
+    page = page_of(findings(), with_pairs, with_pairs[0])
+    checked(page)
+    part = page.partition("Latency from handler to handler")[2].partition("<h2")[0]
+    assert "Shop.order" in part
+    assert "3.25" in part
+    assert "Latency from handler to handler" not in page_of(findings(), runs, runs[0])
 
 
 def test_a_failure_is_shown_with_its_command_its_scenario_and_its_diagram(runs):
