@@ -38,6 +38,7 @@ class Properties:
     _until = 0.0  # the end of the run: no client comes later
     _quiet_from = 0.0  # the end of the last fault and the last client event that are known
     _awaited: Eventually | None = None  # the one that the end of the run waits for
+    _is_closing = False  # the end of the run is reached, but for what is waited for
     _is_ending = False  # nothing comes any more but what is waited for
 
     def always(self, check: Condition, name: str | None = None) -> None:
@@ -110,6 +111,7 @@ class Properties:
             check.reset()
         try:
             self._sleep_until(until)  # the world looks before its first step, too
+            self._is_closing = True
             if self._eventually:
                 self._sleep_until(self._quiet_from)
                 world.calm()
@@ -119,7 +121,7 @@ class Properties:
                     self._await(check)
         finally:
             world.after_step = self._awaited = None
-            self._is_ending = False
+            self._is_closing = self._is_ending = False
 
     def _await(self, check: Eventually) -> None:
         """Wait for a property to come to hold, if it does not.

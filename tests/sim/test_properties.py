@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ class Till(af.Actor):
     def __init__(self) -> None:
         super().__init__()
         self.open = 0
+        self.hook: Callable[[], object] = int
 
     def order(self, after: float = 0.0, takes: float | None = None) -> None:
         self.ctx.after(after, self.begin, takes)
@@ -30,18 +32,30 @@ class Till(af.Actor):
     def close(self) -> None:
         self.open -= 1
 
-    def fail(self) -> None:
-        raise ValueError("sour")
+    def call_hook(self, after: float) -> None:
+        self.ctx.after(after, self.call_it)
+
+    def call_it(self) -> None:
+        self.hook()
+
+    def nap(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 APP = af.App("shop").add(af.child(Till).options(name="till"))
 
 
+def found(sim: Simulation) -> af.ActorRef[Till]:
+    system = sim.nodes[0].system
+    till = None if system is None else system.find("/shop/till", Till)
+    assert till is not None
+    return till
+
+
 def watched(sim: Simulation, within: float = 5) -> Callable[..., object]:
     """Start the app, with a property of it; return the function of a client that orders."""
-    ref = sim.start(APP).find("/shop/till", Till)
-    assert ref is not None
-    till = ref
+    sim.start(APP)
+    till = found(sim)
     sim.eventually(lambda: sim.peek(till).open == 0, "nothing is open", within=within)
     return lambda *args: till.cast(Till.order, *args)
 
@@ -79,11 +93,30 @@ def test_what_ceases_to_hold_long_after_the_last_client_event_has_to_hold_again(
         assert failed.value.time == 16
 
 
+def test_what_does_not_hold_as_the_last_client_comes_counts_from_then_on_though_nothing_happens() -> None:
+    with Simulation() as sim:
+        order = watched(sim)
+        sim.at(0).call(lambda: order(0.0, 20.0))
+        sim.at(4).call(named)
+        with pytest.raises(SimulationFailure) as failed:
+            sim.run(until=30)
+        assert failed.value.time == 9
+
+
+def test_a_client_event_that_nobody_knew_of_begins_the_time_anew() -> None:
+    with Simulation() as sim:
+        order = watched(sim)
+        sim.at(1).call(lambda: order(0.0, 8.0))
+        sim.peek("till").hook = lambda: sim.at(6).call(named)
+        sim.at(0).call(lambda: found(sim).cast(Till.call_hook, 4.0))
+        assert sim.run(until=20).time == 20
+
+
 def test_what_fails_to_hold_while_clients_come_is_no_failure() -> None:
     with Simulation() as sim:
         order = watched(sim, within=3)
-        for time in range(10):
-            sim.at(time).call(lambda: order(0.0, 2.0))  # one is open at all times
+        for second in range(10):
+            sim.at(second).call(lambda: order(0.0, 2.0))  # one is open at all times
         sim.clients(Clients(rate=1, shape="steady", begin=10, count=10), lambda _: order(0.0, 2.0))
         assert sim.run(until=25).time == 25
 
@@ -102,6 +135,21 @@ def test_clients_come_up_to_the_end_of_the_run_and_what_they_leave_is_waited_for
         assert came == list(range(20))
         assert sim.run(until=30).time == 32
     assert came == [*range(20), *range(22, 30)]  # those of 21 and 22 s do not disturb what is waited for
+
+
+def test_clients_come_while_the_test_waits_before_and_after_the_run() -> None:
+    came: list[float] = []
+    with Simulation() as sim:
+        watched(sim)
+        till = found(sim)
+        sim.clients(Clients(rate=1, shape="steady", count=9), lambda _: came.append(sim.world.clock.now))
+        till.call(Till.nap, 3.5).get(timeout=10)
+        assert came == [1, 2, 3]
+        sim.run(until=5.5)
+        till.call(Till.nap, 2.0).get(timeout=10)
+        assert came == [1, 2, 3, 4, 5, 6, 7]
+        sim.run(until=20)
+    assert len(came) == 9
 
 
 def test_a_client_event_that_a_client_declares_counts() -> None:

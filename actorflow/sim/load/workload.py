@@ -63,6 +63,7 @@ class Workload:
     world_load: WorldLoad | None = None
     groups: list[ClientGroup]
     _until: float
+    _is_closing: bool
 
     @overload
     def cost(self, target: AnyTask | type[Actor], cost: Cost, /) -> None: ...
@@ -168,7 +169,7 @@ class Workload:
 
         def come() -> None:
             self._await_next(group)
-            if time <= self._until:  # later ones would disturb what is waited for then
+            if time <= self._until or not self._is_closing:  # else it would disturb what is waited for
                 group.has_come = True
                 self.enter(lambda: group.act(number), lambda: f"{group.words} {number}")
                 self._look_if_quiet()
