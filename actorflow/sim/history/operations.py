@@ -6,6 +6,7 @@ operation is invoked by a process and returns, or stays open for ever, as its cl
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, overload
 
@@ -207,7 +208,8 @@ class HistoryClient:
             DefinitionError: the actor's class has no such method.
         """
         name = ref._method_name(method)
-        operation = self.history.invoke(name, *args, *kwargs.values(), process=self.process, key=self.key)
+        values = in_order(method, args, kwargs)
+        operation = self.history.invoke(name, *values, process=self.process, key=self.key)
         future: Future[Any] = ref.call(method, *args, **kwargs)  # if it raises, the operation stays open
         future._when_done(lambda: self._note(operation, future))
         return future
@@ -218,3 +220,14 @@ class HistoryClient:
             operation.returned(future._value)
         elif isinstance(error, self.refused) or (isinstance(error, HostDied) and error.maybe_ran is False):
             operation.failed()
+
+
+def in_order(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return the values of a call in the order of the method's parameters, by which a model knows them."""
+    if not kwargs:
+        return [*args]
+    try:
+        given = inspect.signature(method).bind(None, *args, **kwargs)
+    except (TypeError, ValueError):  # the call itself says why
+        return [*args, *kwargs.values()]
+    return [*given.args[1:], *given.kwargs.values()]

@@ -40,6 +40,13 @@ class Cell(af.Actor):
         raise ValueError
 
 
+class Table(af.Actor):
+    """Has rows."""
+
+    def put(self, key, value):
+        pass
+
+
 def begin(sim, **options):
     cell = sim.start(af.App("cell").add(af.child(Cell, **options).options(name="cell"))).find("/cell/cell", Cell)
     sim.network(Link(latency=(0.001, 0.1)))
@@ -111,6 +118,15 @@ def test_handlers_on_other_hosts_share_the_history_of_their_test():
         system.find("/cell/careful", Careful).cast(Careful.ask, system.find("/cell/cell", Cell))
         sim.run(until=9)
         assert [operation.is_open for operation in history] == [False]
+
+
+def test_arguments_by_name_are_noted_in_the_order_of_the_methods_parameters():
+    with Simulation() as sim:
+        table = sim.start(af.App("cell").add(af.child(Table).options(name="table"))).find("/cell/table", Table)
+        history = OperationHistory()
+        history.client("one").call(table, Table.put, value=3, key="a").get(timeout=5)
+        history.client("one").call(table, Table.put, "a", value=4).get(timeout=5)
+    assert [operation.args for operation in history] == [("a", 3), ("a", 4)]
 
 
 def test_an_operation_ends_once():
