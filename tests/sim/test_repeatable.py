@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
@@ -190,6 +191,40 @@ def test_a_name_of_a_module_by_which_nodes_work_together_is_told_though_all_runs
     for left in (leaks.SEEN, leaks.Payments.latest):
         left.clear()
     leaks.price.cache_clear()
+
+
+@af.event(key="order")
+@dataclass(frozen=True)
+class Ordered:
+    """Something happens."""
+
+    order: str
+
+
+def test_what_the_runtime_notes_at_a_class_is_not_told(monkeypatch):
+    monkeypatch.setattr(TALLY, "shared", set())
+
+    class Payments(af.Service):
+        """Its table of handlers is made as it is first needed."""
+
+        @af.on(Ordered)
+        def pay(self, event: Ordered) -> None:
+            type(self).latest = event.order
+
+    Payments.__module__ = __name__
+    monkeypatch.setattr(sys.modules[__name__], "Payments", Payments, raising=False)
+    Payments.latest = ""
+    before = len(Payments._plain_handlers)
+
+    @simulate(runs=2, tapes=None)
+    def body(sim):
+        system = sim.start(af.App("demo").add(Payments))
+        sim.at(1).call(lambda: system.publish(Ordered("o1")))
+        sim.run(until=2)
+
+    body()
+    assert len(Payments._plain_handlers) > before
+    assert TALLY.shared == {f"{__name__}.Payments.latest"}
 
 
 def test_a_failure_of_what_earlier_seeds_left_names_it():

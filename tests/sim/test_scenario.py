@@ -189,6 +189,8 @@ def test_a_client_whose_node_is_down_has_bad_luck():
         ("nodes = 101", "from 1 to 100"),
         ('hosts = "all"', "give 'each' or 'one'"),
         ("until = ", "s.toml is no TOML"),
+        ("until = " + 5000 * "[", "s.toml cannot be read: it is nested too deep"),
+        (f"[[clients]]\ncall = '{NAME}:ring'\nat = []", "line 3, [[clients]] 1: at = []: give virtual seconds"),
         ("chaos = 3", "'chaos' is a table: write [chaos] above its keys"),
         ("faults = 3", "'faults' is a list of tables: write [[faults]]"),
         ("[chaos]\nrate = 0", "s.toml, line 1, [chaos]: chaos(rate=0)"),
@@ -275,6 +277,17 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(af.DefinitionError, match=r"scenario .* cannot be read"):
             read_scenario(path)
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_text("until = 7", encoding="utf-8-sig")
+    assert read_scenario(path).until == 7
+
+
+def test_a_mistake_has_its_place_once():
+    words = refusal(f"[[clients]]\npublish = '{NAME}:Ordered'\nat = 1")
+    assert words.count("s.toml") == 1
 
 
 def test_an_actor_is_peeked_by_ref_class_name_or_path_and_is_none_while_its_node_is_down():

@@ -65,7 +65,7 @@ class ClientEntry(ScenarioTable):
             if key in given and key not in allowed:
                 raise refused(place, key, f"{key!r} does not go with {ways[0]!r}")
         times = given["at"] if isinstance(given.get("at"), list) else [given.get("at", 0.0)]
-        if not all(is_number(time) and 0 <= time < math.inf for time in times):
+        if not times or not all(is_number(time) and 0 <= time < math.inf for time in times):
             raise refused(place, "at", f"at = {stable_text(given['at'])}: give virtual seconds, or a list of them")
         every = given.get("every", 1.0)
         if not is_number(every) or not 0 < every < math.inf:

@@ -67,6 +67,8 @@ def called(place: TablePlace, key: str, function: Callable[..., Any], *args: Any
     try:
         return function(*args, **kwargs)
     except DefinitionError as error:
+        if str(error).startswith(place.of("").partition(",")[0]):
+            raise  # it names its place itself
         raise refused(place, key, str(error)) from error
     except ActorflowError:
         raise

@@ -40,7 +40,7 @@ def read_scenario(path: Path) -> Scenario:
         DefinitionError: it cannot be read, is no TOML, or says what makes no sense; the error names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"scenario {path} cannot be read: {reason_of(error)}") from error
     return parse_scenario(text, path.name)
@@ -66,6 +66,8 @@ def parse_scenario(text: str, file: str = "the scenario") -> Scenario:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{file} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise DefinitionError(f"{file} cannot be read: it is nested too deep") from error
     lines = tuple(text.splitlines())
     top = TablePlace(file, lines)
     check_keys(top, content, (*PLAIN, *SINGLE, *SEVERAL))
@@ -117,9 +119,7 @@ def seconds(top: TablePlace, key: str, value: Any) -> float:
         DefinitionError: they are none.
     """
     if not is_number(value) or not 0 < value < math.inf:
-        raise refused(
-            top, key, f"{key} = {stable_text(value)}: give virtual seconds, more than 0, at which a run begins"
-        )
+        raise refused(top, key, f"{key} = {stable_text(value)}: give virtual seconds, more than 0, at which a run ends")
     return float(value)
 
 

@@ -21,6 +21,7 @@ Look: TypeAlias = "dict[str, tuple[Any, ...]]"
 CONTAINERS: Final[tuple[Any, ...]] = (dict, list, set)
 SEEN: Final = 100  # objects of a container that are compared
 VALUES: Final = (int, float, str, bytes, tuple, frozenset, type(None))
+RUNTIME: Final = "actorflow."
 CACHE: Final[Any] = functools._lru_cache_wrapper
 
 
@@ -56,7 +57,7 @@ def note(seen: Look, name: str, value: Any, module: str) -> None:
     elif issubclass(kind, type):
         values = type.__getattribute__(value, "__dict__")
         if values.get("__module__") == module:
-            attributes(seen, name, values)
+            attributes(seen, name, {key: one for key, one in values.items() if not is_of_runtime(value, key)})
     elif type.__getattribute__(kind, "__dict__").get("__module__") == module:
         seen[name] = (id(value),)
         with contextlib.suppress(AttributeError):
@@ -69,6 +70,13 @@ def attributes(seen: Look, name: str, values: Any) -> None:
         own = None if type(key) is not str or key.startswith("__") else content_of(value)
         if own is not None:
             seen[f"{name}.{key}"] = own
+
+
+def is_of_runtime(kind: type[Any], name: str) -> bool:
+    """Say whether an attribute of a user's class is one of the runtime's, such as the table of its handlers."""
+    return name.startswith("_") and any(
+        base.__module__.startswith(RUNTIME) and name in vars(base) for base in type.__getattribute__(kind, "__mro__")
+    )
 
 
 def content_of(value: Any) -> tuple[Any, ...] | None:
