@@ -129,18 +129,28 @@ def sim(
     with quiet() as errors:
         findings = searched(app, found, chosen, settings, tapes, errors)
     findings["errors"] = errors.lines()
+    show(findings, as_json)  # first: they are there, even if the page cannot be written
     if report is not None:
         write_report(report, app, chosen, findings, settings)
-    show(findings, as_json)
     return FAILED if findings["failure"] else 0
 
 
 def check_place(report: Path | None) -> None:
-    """Refuse a report for which there is no place, before the search."""
-    if report is not None and not report.absolute().parent.is_dir():
+    """Refuse a report that cannot be written, before the search."""
+    if report is None:
+        return
+    if not report.absolute().parent.is_dir():
         fail(f"cannot write {report}: there is no folder {report.parent}; give another --report")
-    if report is not None and report.is_dir():
-        fail(f"cannot write {report}: it is a folder; give another --report")
+    try:
+        if report.is_dir():
+            fail(f"cannot write {report}: it is a folder; give another --report")
+        is_new = not report.exists()
+        with report.open("ab"):
+            pass
+        if is_new:
+            report.unlink()
+    except OSError as error:
+        fail(f"cannot write {report}: {error.strerror}; give another --report")
 
 
 def write_report(path: Path, app: str, scenario: Scenario, findings: dict[str, Any], settings: SearchSettings) -> None:

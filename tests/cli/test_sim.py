@@ -249,11 +249,12 @@ def test_a_report_is_written_and_a_place_that_there_is_not_is_refused_before_the
     assert "Last messages between hosts" in page
     assert "charge_card" in page
     assert "--seed=" in page
-    for place in ("none/out.html", "."):
+    for place in ("none/out.html", ".", 300 * "x"):
         refused = sim(SHOP, "--report", place)
         assert refused.exit_code == 2
         assert refused.stdout == ""
         assert "give another --report" in refused.stderr
+    assert [path.name for path in folder.iterdir() if path.is_file()] == ["out.html"]
 
 
 def test_a_report_is_written_of_a_scenario_that_records_its_figures_itself(write_app, folder):

@@ -115,6 +115,27 @@ def test_a_setting_that_there_is_not_is_refused(text, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["arrivals=5/s", "arrivals=10/s"], "sweep arrivals: it is given twice"),
+        (["nodes=1,0"], "nodes=0: give a whole number"),
+        (["counter.capacity=10,many"], "sweep counter.capacity=many: "),
+    ],
+)
+def test_each_value_is_looked_at_before_the_first_run(texts, words):
+    seen = []
+    with pytest.raises(af.DefinitionError) as caught:
+        swept(
+            f"{NAME}:app",
+            parse_scenario(SCENARIO),
+            [changes_of(text) for text in texts],
+            progress=lambda *at: seen.append(at),
+        )
+    assert words in str(caught.value)
+    assert not seen
+
+
 def test_arrivals_need_clients_with_a_rate():
     with pytest.raises(af.DefinitionError, match="no \\[\\[clients\\]\\] with a rate"):
         with_change(Scenario(), SettingChange("arrivals", "3"))

@@ -7,9 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.app.loading import load
+from actorflow.errors import DefinitionError
 from actorflow.sim.figures.statistics import Interval, interval_of, warm_up_cut
 from actorflow.sim.scenario.measuring import measured
-from actorflow.sim.scenario.variation import with_change
+from actorflow.sim.scenario.variation import varied, with_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,13 +80,10 @@ def swept(
     Raises:
         DefinitionError: a setting makes no sense for the app.
     """
-    combinations = list(itertools.product(*settings))
+    combinations = combined(target, scenario, settings)
     total, done = len(combinations) * scenario.runs, 0
     rows = []
-    for combination in combinations:
-        own = scenario
-        for change in combination:
-            own = with_change(own, change)
+    for combination, own in combinations:
         cut = warm_up_of(measured(target, own, 0).report) if warm_up is None else warm_up
         runs = []
         for seed in range(own.runs):
@@ -93,6 +92,28 @@ def swept(
             progress(done, total)
         rows.append(row_of(dict(combination), cut, runs))
     return rows
+
+
+def combined(
+    target: str, scenario: Scenario, settings: Sequence[Sequence[SettingChange]]
+) -> list[tuple[tuple[SettingChange, ...], Scenario]]:
+    """Return all combinations of settings, with the scenario of each: what makes no sense is told before the runs.
+
+    Raises:
+        DefinitionError: a setting makes no sense for the app, or is given twice.
+    """
+    names = [changes[0].name for changes in settings]
+    for name in names:
+        if names.count(name) > 1:
+            raise DefinitionError(f"sweep {name}: it is given twice; give all its values at once, {name}=1,2,4")
+    found = []
+    for combination in itertools.product(*settings):
+        own = scenario
+        for change in combination:
+            own = with_change(own, change)
+        own.try_out(varied(load(target), own.changes))
+        found.append((combination, own))
+    return found
 
 
 def warm_up_of(report: Report) -> float:
