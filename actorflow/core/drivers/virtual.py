@@ -189,8 +189,11 @@ class VirtualScheduler(VirtualWaits):
                 is_current = False  # the handler may have set another
                 worker.end_struck()
             cold = ref._cold
-            is_quiet = cold is None or (cold.exit is None and not cold.unstash)
-            if outcome is not None or not is_quiet or worker.item is ABANDONED:
+            if (
+                outcome is not None
+                or (cold is not None and (cold.exit is not None or cold.unstash))
+                or worker.item is ABANDONED
+            ):
                 set_current(None)
                 is_current = False
                 owner.after(worker, ref, outcome)

@@ -117,17 +117,15 @@ class SimBase(CopyingBase):
 
     def tell(self, message: Any) -> None:
         """Send a message; a copy, by the network, if it goes to another host."""
-        sender: Any = None
         try:
-            sender = CURRENT_GET().item[0]  # type: ignore[union-attr]
-            is_here = sender._virtual_host is self._virtual_host
+            sender: Any = CURRENT_GET().item[0]  # type: ignore[union-attr]
+            if sender._virtual_host is self._virtual_host and self._state < ENDING:
+                world: Any = self._scheduler._world  # type: ignore[attr-defined]
+                world.inbox.append((self, message, None, sender, world.cause))  # open, as a handler of it runs
+                return
         except AttributeError:  # it is no actor, or a durable one
-            is_here = False
-        if not is_here or self._state >= ENDING:
-            self._send(message, None)
-            return
-        world: Any = self._scheduler._world  # type: ignore[attr-defined]
-        world.inbox.append((self, message, None, sender, world.cause))  # open, as a handler of this process runs
+            pass
+        self._send(message, None)
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
