@@ -484,6 +484,19 @@ def test_events_that_wait_at_the_end_of_the_run_are_in_the_record():
     assert queue.means[-2] > 10
 
 
+def test_jobs_that_are_in_the_queue_at_the_end_of_the_run_are_in_the_record():
+    with Simulation(seed=5) as sim:
+        queue = sim.start(af.App("shop").add(plain).queue("jobs", workers=1)).queue("jobs")
+        sim.cost(plain, 1.0)
+        sim.record()
+        sim.at(0).call(lambda: queue.enqueue_many(plain, [(n,) for n in range(20)]))
+        sim.at(0).call(lambda: queue.enqueue(plain.options(delay=100.0), 20))
+        figures = sim.run(until=5.5).figures
+    waiting = figures.actors["/shop/queue-jobs"].queue
+    assert waiting.value == 14  # five are done, and one is under way
+    assert waiting.integral == pytest.approx(19 + 18 + 17 + 16 + 15 + 14 / 2, abs=0.1)
+
+
 def test_an_event_that_is_published_with_a_delay_waits_from_then_on():
     handler, queue = counted(lambda system: system.publish(Placed(1), delay=3.0), 20)
     assert handler.wait.max == pytest.approx(0.0, abs=0.02)

@@ -1,14 +1,17 @@
 """Job rows: the jobs of one queue in a record: when they came, began and ended.
 
 Their queue is in the store, where nobody hears of each that comes. So its length is worked out at the end, from the
-times of the jobs that have begun.
+times of the jobs that have begun, and of those that are still in it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.queues.job import JobInfo
 from actorflow.queues.node.local_queue import LocalQueue
+from actorflow.queues.selection import Selection
 from actorflow.sim.figures.tables import ActorFigures
 from actorflow.sim.figures.time_series import TimeSeries, waiting
 
@@ -17,21 +20,29 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Attempt
 
 
+MOST_WAITING: Final = 10_000  # jobs that are still in a queue, and are counted
+
+
 class JobRow:
     """A job that begins.
 
     Attributes:
         arrival: virtual seconds at which it was to begin, at the earliest.
         path: of its queue.
-        workers: of that, on this node.
+        local: the queue, on this node.
     """
 
-    __slots__ = ("arrival", "path", "workers")
+    __slots__ = ("arrival", "local", "path")
 
-    def __init__(self, arrival: float, path: str, workers: int) -> None:
+    def __init__(self, arrival: float, path: str, local: LocalQueue) -> None:
         self.arrival = arrival
         self.path = path
-        self.workers = workers
+        self.local = local
+
+    @property
+    def workers(self) -> int:
+        """Number of the workers of the queue on this node."""
+        return max(1, self.local.workers)
 
     @classmethod
     def of(cls, attempt: Attempt[Any], clock: VirtualClock) -> JobRow | None:
@@ -41,7 +52,7 @@ class JobRow:
             return None
         arrival = max(job.created, job.due or 0.0) - (clock.time() - clock.now)
         path = f"/{local.scheduler.name}/queue-{local.name}"
-        return cls(max(0.0, arrival), path, max(1, local.workers))
+        return cls(max(0.0, arrival), path, local)
 
 
 class QueueRow:
@@ -54,9 +65,11 @@ class QueueRow:
         ends: of the others.
     """
 
-    __slots__ = ("busy", "ends", "waits", "workers")
+    __slots__ = ("_clock", "_local", "busy", "ends", "waits", "workers")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._local: LocalQueue | None = None
         self.workers: dict[object, int] = {}
         self.reset()
 
@@ -66,9 +79,24 @@ class QueueRow:
         self.waits: list[tuple[float, float]] = []
         self.ends: list[float] = []
 
+    def begin(self, job: JobRow, node: object) -> None:
+        """Note that a job begins now on a node."""
+        self._local = job.local
+        self.workers[node] = job.workers
+        self.waits.append((job.arrival, self._clock.now))
+
+    def _arrivals(self) -> list[float]:
+        """Return when the jobs came that are still in the queue, or were to begin at the earliest."""
+        if self._local is None:
+            return []
+        epoch = self._clock.time() - self._clock.now
+        rows = Selection(self._local.name, "queued").rows(self._local.store, MOST_WAITING)
+        return [max(0.0, max(job.created, job.due or 0.0) - epoch) for job in map(JobInfo.of, rows)]
+
     def figures(self, path: str, begin: float, now: float) -> ActorFigures:
         """Return the figures of the queue, as of an actor with so many hands."""
-        queue, throughput = waiting(self.waits, begin, now), TimeSeries(begin)
+        waits = [*self.waits, *((arrival, math.inf) for arrival in self._arrivals())]
+        queue, throughput = waiting(waits, begin, now), TimeSeries(begin)
         for end in self.ends:
             throughput.count(end)
         seconds = (now - begin) * sum(self.workers.values())

@@ -159,9 +159,10 @@ class RunRecording:
         span.name, span.begin = name, now
         if job is not None:
             span.job, span.arrival = job, job.arrival
-            row = self._queues.setdefault(job.path, QueueRow())
-            row.workers[node_of(ref)] = job.workers
-            row.waits.append((job.arrival, now))
+            row = self._queues.get(job.path)
+            if row is None:
+                row = self._queues[job.path] = QueueRow(self._clock)
+            row.begin(job, node_of(ref))
 
     def begin_event(self, ref: ActorRef[Any], name: str, event_id: str, arrival: float) -> None:
         """Note that an event of the log is handled from now on. One that is tried again has not waited since it came.
