@@ -32,10 +32,11 @@ from collections.abc import Callable
 from operator import attrgetter, call
 from threading import RLock
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
-_forkable: list[RLock] = []
+_forkable: WeakSet[RLock] = WeakSet()  # each system has some, and a program may make thousands of them
 
 _UNPARK = attrgetter("unpark")
 
@@ -68,14 +69,14 @@ def exclusively(lock: Any, section: Callable[[], T]) -> T:
 
 
 def forkable_lock() -> RLock:
-    """Return a re-entrant lock for a module: free in a forked child, since a thread that is not there may hold it."""
+    """Return a re-entrant lock that is free in a forked child, since a thread that is not there may hold it."""
     lock = RLock()
-    _forkable.append(lock)
+    _forkable.add(lock)
     return lock
 
 
 def _free_all() -> None:
-    for lock in _forkable:
+    for lock in list(_forkable):
         lock._at_fork_reinit()  # type: ignore[attr-defined]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import actorflow as af
+from actorflow.core import atomic
 from actorflow.testing import Probe, VirtualSystem
 from tests.events.shop import LIMIT, ExpressPlaced, Hostile, Odd, Paid, Placed, Refused, Sent
 
@@ -424,3 +426,12 @@ with EventBus() as bus:
 def test_a_bus_delivers_in_a_program_without_services() -> None:
     run = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=100, check=False)
     assert (run.stdout, run.stderr) == ("o1\n", "")
+
+
+def test_a_bus_that_nobody_has_leaves_no_lock_behind() -> None:
+    gc.collect()
+    locks = len(atomic._forkable)
+    for _ in range(20):
+        af.EventBus()
+    gc.collect()
+    assert len(atomic._forkable) <= locks
