@@ -497,6 +497,28 @@ def test_jobs_that_are_in_the_queue_at_the_end_of_the_run_are_in_the_record():
     assert waiting.integral == pytest.approx(19 + 18 + 17 + 16 + 15 + 14 / 2, abs=0.1)
 
 
+@pytest.mark.parametrize("fault", ["crash", "disk_full", "stop"])
+def test_the_record_of_what_waits_is_there_though_nodes_or_the_store_are_not(fault):
+    with Simulation(seed=5) as sim:
+        app = af.App("shop").add(plain, af.child(Counter).options(name="counter")).queue("jobs", workers=1)
+        system = sim.start(app, nodes=2)
+        sim.cost(plain, 1.0)
+        sim.cost(Counter.count, 1.0)
+        sim.record()
+        sim.at(0).call(lambda: system.queue("jobs").enqueue_many(plain, [(n,) for n in range(20)]))
+        sim.at(0).call(lambda: [system.publish(Placed(n)) for n in range(20)])
+        if fault == "crash":
+            for node in sim.nodes:
+                sim.at(4.2).crash(node, down=50)
+        elif fault == "stop":
+            sim.at(4.2).deploy(af.App("shop"))
+        else:
+            getattr(sim.at(4.2), fault)(heal=50)
+        actors = sim.run(until=5.5).figures.actors
+    assert actors["/shop/queue-jobs"].queue.value >= 8
+    assert sum(one.queue.value for path, one in actors.items() if "counter" in path) >= (0 if fault == "stop" else 12)
+
+
 def test_an_event_that_is_published_with_a_delay_waits_from_then_on():
     handler, queue = counted(lambda system: system.publish(Placed(1), delay=3.0), 20)
     assert handler.wait.max == pytest.approx(0.0, abs=0.02)

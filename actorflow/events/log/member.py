@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actorflow.durable.rows.ledger import OwnedActor
     from actorflow.events.log.consumers import Consumer
     from actorflow.events.log.log_node import LogNode
+    from actorflow.store.store import Store
 
 WINDOW: Final = 256  # rows of the log that are read at once
 CAREFUL: Final = 2 * CHAIN  # events handled one by one after a process has died: one of them may have killed it
@@ -251,15 +252,16 @@ class MemberMailbox(Mailbox):
             self.has_news = True
         return bool(found)
 
-    def unhandled(self, limit: int) -> list[LogRow]:
+    def unhandled(self, store: Store, limit: int) -> list[LogRow]:
         """Return events of concern in the log that the service has not dealt with, the oldest first: so many at most.
 
-        It is for a look from outside: what is set aside is not among them, and the service is left as it is.
+        It is for a look from outside: what is set aside is not among them, and the service is left as it is. The system
+        may be dead, so the store is handed over.
         """
         values = {"after": self.offsets.least, "parts": self.parts_text, "limit": limit}
         if self.log.has_locks:
             values["offsets"] = json.dumps(self.offsets.at)
-        rows = rows_of(self.runtime.store.read(lambda transaction: transaction.all("events.fetch", values)))
+        rows = rows_of(store.read(lambda transaction: transaction.all("events.fetch", values)))
         return [row for row in rows if self.concerns(row.type)]
 
     def look_on(self) -> None:

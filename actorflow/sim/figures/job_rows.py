@@ -17,6 +17,7 @@ from actorflow.sim.figures.time_series import TimeSeries, waiting
 
 if TYPE_CHECKING:
     from actorflow.core.clock import VirtualClock
+    from actorflow.store.store import Store
     from actorflow.tasks.execution import Attempt
 
 
@@ -85,17 +86,24 @@ class QueueRow:
         self.workers[node] = job.workers
         self.waits.append((job.arrival, self._clock.now))
 
-    def _arrivals(self) -> list[float]:
+    def _arrivals(self, store: Store | None) -> list[float]:
         """Return when the jobs came that are still in the queue, or were to begin at the earliest."""
-        if self._local is None:
+        if self._local is None or store is None:
             return []
         epoch = self._clock.time() - self._clock.now
-        rows = Selection(self._local.name, "queued").rows(self._local.store, MOST_WAITING)
+        rows = Selection(self._local.name, "queued").rows(store, MOST_WAITING)
         return [max(0.0, max(job.created, job.due or 0.0) - epoch) for job in map(JobInfo.of, rows)]
 
-    def figures(self, path: str, begin: float, now: float) -> ActorFigures:
-        """Return the figures of the queue, as of an actor with so many hands."""
-        waits = [*self.waits, *((arrival, math.inf) for arrival in self._arrivals())]
+    def figures(self, path: str, begin: float, now: float, store: Store | None) -> ActorFigures:
+        """Return the figures of the queue, as of an actor with so many hands.
+
+        Args:
+            path: of the queue.
+            begin: virtual seconds; it counts from there.
+            now: virtual seconds.
+            store: of all nodes, any of which may be down; None: there is none.
+        """
+        waits = [*self.waits, *((arrival, math.inf) for arrival in self._arrivals(store))]
         queue, throughput = waiting(waits, begin, now), TimeSeries(begin)
         for end in self.ends:
             throughput.count(end)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actorflow.core.clock import VirtualClock
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.store.store import Store
 
 MOST_ACTORS: Final = 200  # that have a row of their own
 MOST_SPANS: Final = 2_000  # of the Gantt chart
@@ -250,11 +251,12 @@ class RunRecording:
         """Return the figures of all handlers."""
         return deepcopy(self._handlers)
 
-    def actors(self, arrivals: Callable[[ActorRef[Any]], list[float]]) -> dict[str, ActorFigures]:
+    def actors(self, arrivals: Callable[[ActorRef[Any]], list[float]], store: Store | None) -> dict[str, ActorFigures]:
         """Return the figures of all actors; a handler that is not at its end counts as busy until now.
 
         Args:
             arrivals: returns when the events came that still wait in the log for an actor.
+            store: of all nodes, in which jobs wait; None: there is none.
         """
         now = self._clock.now
         seconds = now - self.begin
@@ -270,7 +272,7 @@ class RunRecording:
             if waits:
                 queue.add(waiting(waits, self.begin, now))
             figures[label] = ActorFigures(label, row.handled, busy, part, queue, throughput)
-        jobs = {path: row.figures(path, self.begin, now) for path, row in self._queues.items()}
+        jobs = {path: row.figures(path, self.begin, now, store) for path, row in self._queues.items()}
         return figures | jobs
 
 

@@ -140,10 +140,11 @@ class WorldLoad:
     def _still_waiting(self, ref: ActorRef[Any]) -> list[float]:
         """Return when the events came into the log that a durable service has not begun to handle."""
         box: Any = getattr(ref, "_box", None)
-        if self.recording is None or not isinstance(box, MemberMailbox) or not box.is_owner:
+        store = self.world.store
+        if self.recording is None or store is None or not isinstance(box, MemberMailbox) or not box.is_owner:
             return []
         begun = self.recording.begun.get(ref.path, ())
-        return [self._arrival(row.id, row.at) for row in box.unhandled(MOST_WAITING) if row.id not in begun]
+        return [self._arrival(row.id, row.at) for row in box.unhandled(store, MOST_WAITING) if row.id not in begun]
 
     def begin_task(self, attempt: Attempt[Any]) -> None:
         """Have the cost of a task pass; one of the pool takes a worker of it, too."""
@@ -297,7 +298,7 @@ class WorldLoad:
         return Figures(
             recording.begin,
             recording.handlers(),
-            recording.actors(self._still_waiting),
+            recording.actors(self._still_waiting, self.world.store),
             hosts,
             len(recording.others),
             list(recording.spans),
