@@ -43,7 +43,7 @@ def _failed_again(property: str, time: float, why: str, seed: int | None, scenar
 
 
 class NotSimulated(DefinitionError):
-    """Code that runs in a simulation starts a thread or a process, or opens a socket: that takes real time.
+    """Code that runs in a simulation starts a thread or a process, opens a socket, or ends the program.
 
     Attributes:
         what: it does.
@@ -56,8 +56,8 @@ class NotSimulated(DefinitionError):
         self.file = file
         self.line = line
         super().__init__(
-            f"{file}:{line}: {what}, which takes real time, and a simulation has none: put it into an actor, a task or "
-            "a function that the test replaces"
+            f"{file}:{line}: {what}, which leaves the simulation: put it into an actor, a task or a function that the "
+            "test replaces"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

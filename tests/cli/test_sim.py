@@ -225,7 +225,7 @@ def test_real_io_in_a_scenario_is_refused_with_its_line(write_app):
     """)
     done = sim(app)
     assert done.exit_code == 2
-    assert re.search(r"sim_\d+\.py:7: a name is looked up, which takes real time", done.stderr)
+    assert re.search(r"sim_\d+\.py:7: a name is looked up, which leaves the simulation", done.stderr)
 
 
 def test_two_processes_find_the_same():

@@ -420,6 +420,7 @@ REFUSED = {
     "a process": lambda: subprocess.run(["true"], check=False),
     "a shell": lambda: os.system("true"),
     "a fork": lambda: os.fork(),
+    "an end": lambda: os._exit(0),
     "a loop": lambda: asyncio.new_event_loop(),
 }
 

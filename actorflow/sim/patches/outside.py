@@ -30,6 +30,8 @@ REFUSED: Final = (
     (os, "posix_spawnp", "a process is started"),
     (os, "execv", "a process is replaced"),
     (os, "execve", "a process is replaced"),
+    (os, "_exit", "the program is ended"),  # with the search and its findings, and maybe with exit code 0
+    (os, "abort", "the program is ended"),
     (_posixsubprocess, "fork_exec", "a process is started"),
     (subprocess, "_fork_exec", "a process is started"),
     (socket.socket, "__init__", "a socket is opened"),
