@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
 import time
@@ -163,6 +164,24 @@ def test_an_error_of_a_client_that_is_no_exception_ends_the_run(error: BaseExcep
 def test_a_handler_of_a_live_system_drives_a_simulation() -> None:
     with af.ActorSystem("live") as system:
         assert system.spawn(Simulator).call(Simulator.ask_in_simulation).get(timeout=100) == 1
+
+
+class Caller(af.Actor):
+    """Waits for an actor of a live system, and makes nothing of the error."""
+
+    def ask(self, live: af.ActorRef[Counter]) -> None:
+        with contextlib.suppress(DefinitionError):
+            live.call(Counter.add).get(timeout=5)
+
+
+def test_a_handler_that_waits_for_a_live_system_fails_the_run_whatever_it_makes_of_the_error() -> None:
+    with af.ActorSystem("live") as live, Simulation() as sim:
+        counter = live.spawn(Counter)
+        caller = sim.start(af.App("demo").add(af.child(Caller).options(name="caller"))).find("/demo/caller", Caller)
+        assert caller is not None
+        sim.at(1).call(lambda: caller.cast(Caller.ask, counter))
+        with pytest.raises(DefinitionError, match=r"/demo/caller is in virtual time and waits for .* of a live system"):
+            sim.run(until=3)
 
 
 def test_a_simulation_in_a_handler_of_another_is_refused() -> None:

@@ -314,6 +314,13 @@ class SimScheduler(WorldScheduler):
             self.world.failure = error
         return error
 
+    def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:
+        """Return the error of a handler's wait for a live system or a pool; the run fails by it."""
+        error = super().refused_wait(ref, future)
+        if error is not None and self.world.failure is None:
+            self.world.failure = error
+        return error
+
     def loop_of(self, ref: ActorRef[Any], make: Callable[[Any], Any]) -> Any:
         """Return the asyncio loop of an actor's host: it dies with it."""
         host = self.hosts_here.of(ref)
