@@ -497,7 +497,7 @@ def test_jobs_that_are_in_the_queue_at_the_end_of_the_run_are_in_the_record():
     assert waiting.integral == pytest.approx(19 + 18 + 17 + 16 + 15 + 14 / 2, abs=0.1)
 
 
-@pytest.mark.parametrize("fault", ["crash", "disk_full", "stop"])
+@pytest.mark.parametrize("fault", ["crash", "disk_full", "busy", "stop"])
 def test_the_record_of_what_waits_is_there_though_nodes_or_the_store_are_not(fault):
     with Simulation(seed=5) as sim:
         app = af.App("shop").add(plain, af.child(Counter).options(name="counter")).queue("jobs", workers=1)

@@ -114,6 +114,16 @@ def test_a_node_may_be_killed_while_its_start_waits_for_the_store(time):
         assert living == {sim.nodes[0].system.store.node.id}
 
 
+@pytest.mark.parametrize("end", ["run", "crash"])
+def test_a_run_that_ends_while_the_store_is_busy_leaves_no_thread(end):
+    with LeakCheck(), Simulation(seed=5) as sim:
+        sim.start(app_of(), nodes=2)
+        sim.at(4.2).busy(heal=50)
+        if end == "crash":
+            sim.at(5.5).crash(sim.nodes[0], down=1)
+        sim.run(until=6 if end == "run" else 70)
+
+
 def test_slow_commits_take_virtual_time():
     with Simulation() as sim:
         sim.start(app_of())

@@ -120,6 +120,10 @@ def freeze_all(scheduler: SimScheduler) -> None:
     for ref in refs:
         for execution in scheduler.executions(ref):
             freeze(scheduler.world, execution, error)
+    for worker in scheduler.threads():  # of actors of the runtime's that are in no tree, such as the housekeeping
+        ref = worker.item[0]
+        if ref is not None and ref._scheduler is scheduler and worker.parked is not None:
+            freeze(scheduler.world, worker, error)
     for host in scheduler.hosts_here.all():
         freeze_loop(scheduler.world, host)
     free_locks(scheduler.world, refs)
