@@ -71,7 +71,7 @@ def compensation_of(step: Any, undo: AnyTask) -> Compensation:
     """Return a task as the compensation of a step: of a task, or of a workflow that is run as a child.
 
     Its first parameter gets the result, one that is declared as `af.Step` (or named "step") the step; others get the
-    arguments of the step that have their names.
+    arguments of the step that have their names, as do all with such a name behind a `step` that comes first.
 
     Raises:
         DefinitionError: it takes something that the step does not have, or its result has another type.
@@ -86,7 +86,9 @@ def compensation_of(step: Any, undo: AnyTask) -> Compensation:
     whole = next((name for name in names if hints.get(name) is Step), "step" if "step" in names else None)
     rest = [one for one in parameters if one.name != whole]
     known = step.signature.parameters
-    for one in rest[1:]:
+    is_for_result = bool(rest) and not (names[0] == whole and rest[0].name in known)
+    by_name = rest[1:] if is_for_result else rest
+    for one in by_name:
         if one.name not in known and one.default is one.empty:
             more = f"others get its arguments: {', '.join(known)}" if known else "and it takes no arguments"
             msg = (
@@ -94,10 +96,10 @@ def compensation_of(step: Any, undo: AnyTask) -> Compensation:
                 f"parameter gets the result, `step: af.Step` the step, {more}"
             )
             raise DefinitionError(msg)
-    if rest:
+    if is_for_result:
         check_type_of_result(step, undo, rest[0].name, hints)
-    others = tuple(one.name for one in rest[1:] if one.name in known)
-    return Compensation(undo, rest[0].name if rest else None, whole, others)
+    others = tuple(one.name for one in by_name if one.name in known)
+    return Compensation(undo, rest[0].name if is_for_result else None, whole, others)
 
 
 def check_type_of_result(step: Any, undo: AnyTask, name: str, hints: Mapping[str, Any]) -> None:

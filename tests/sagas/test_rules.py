@@ -544,6 +544,43 @@ def test_a_compensation_that_does_not_fit_is_refused_at_its_definition():
         def second(key: int) -> None: ...
 
 
+UNDONE_WITH: list[object] = []
+
+
+@af.task(name="rules.reserve")
+def reserve(order: str, amount: int) -> int:
+    return 7
+
+
+@reserve.compensate(name="rules.unreserve")
+def unreserve(step: af.Step, order: str, amount: int) -> None:
+    UNDONE_WITH.append((order, amount, step.result))
+
+
+@af.task(name="rules.pack")
+def pack(order: str) -> int:
+    return 8
+
+
+@pack.compensate(name="rules.unpack")
+def unpack(step: af.Step, box: int, order: str) -> None:
+    UNDONE_WITH.append((order, box))
+
+
+@af.saga(name="rules.reserving")
+def reserving() -> None:
+    reserve("o1", 3)
+    pack("o1")
+    raise ValueError("no")
+
+
+def test_behind_a_step_a_parameter_with_the_name_of_an_argument_gets_that():
+    UNDONE_WITH.clear()
+    with VirtualSystem() as system, pytest.raises(af.RunFailed):
+        system.start(reserving).result(timeout=100)
+    assert UNDONE_WITH == [("o1", 8), ("o1", 3, 7)]
+
+
 class Uncomparable(type):
     """The class of classes that nobody can compare."""
 
