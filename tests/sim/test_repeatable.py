@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
@@ -257,6 +258,18 @@ def test_a_look_at_modules_calls_no_code_of_theirs(monkeypatch):
 
         values = __len__ = __iter__
 
+    class Nameless(type):
+        @property
+        def __module__(cls):
+            raise SystemExit
+
+        __eq__ = __repr__ = __hash__ = __dir__ = None
+
+    class EvilClass(metaclass=Nameless):
+        __module__ = "tests.sim.leaks"
+        _kept: ClassVar = [1]
+
+    monkeypatch.setattr(leaks, "EVIL_CLASS", EvilClass, raising=False)
     monkeypatch.setattr(leaks, "EVIL", Evil(), raising=False)
     monkeypatch.setattr(leaks, "EVILS", [Evil(), EvilDict()], raising=False)
     monkeypatch.setattr(leaks, "EVIL_DICT", EvilDict(), raising=False)
@@ -267,7 +280,8 @@ def test_a_look_at_modules_calls_no_code_of_theirs(monkeypatch):
     before = look()
     assert of_leaks() == []
     leaks.EVILS.append(3)
-    assert of_leaks() == ["tests.sim.leaks.EVILS"]
+    EvilClass._kept.append(2)
+    assert of_leaks() == ["tests.sim.leaks.EVILS", "tests.sim.leaks.EVIL_CLASS._kept"]
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------

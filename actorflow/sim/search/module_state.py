@@ -56,9 +56,9 @@ def note(seen: Look, name: str, value: Any, module: str) -> None:
         seen[name] = (value.cache_info().currsize,)
     elif issubclass(kind, type):
         values = type.__getattribute__(value, "__dict__")
-        if values.get("__module__") == module:
+        if module_of(values) == module:
             attributes(seen, name, {key: one for key, one in values.items() if not is_of_runtime(value, key)})
-    elif type.__getattribute__(kind, "__dict__").get("__module__") == module:
+    elif module_of(type.__getattribute__(kind, "__dict__")) == module:
         seen[name] = (id(value),)
         with contextlib.suppress(AttributeError):
             attributes(seen, name, object.__getattribute__(value, "__dict__"))
@@ -74,9 +74,16 @@ def attributes(seen: Look, name: str, values: Any) -> None:
 
 def is_of_runtime(kind: type[Any], name: str) -> bool:
     """Say whether an attribute of a user's class is one of the runtime's, such as the table of its handlers."""
-    return name.startswith("_") and any(
-        base.__module__.startswith(RUNTIME) and name in vars(base) for base in type.__getattribute__(kind, "__mro__")
-    )
+    if type(name) is not str or not name.startswith("_"):
+        return False
+    tables = [type.__getattribute__(base, "__dict__") for base in type.__getattribute__(kind, "__mro__")]
+    return any(name in table and module_of(table).startswith(RUNTIME) for table in tables)
+
+
+def module_of(table: Any) -> str:
+    """Return the name of the module of a class, of which this is the `__dict__`; "" if it is no text."""
+    module = table.get("__module__")
+    return module if type(module) is str else ""
 
 
 def content_of(value: Any) -> tuple[Any, ...] | None:
