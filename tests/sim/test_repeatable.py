@@ -225,7 +225,8 @@ def test_what_the_runtime_notes_at_a_class_is_not_told(monkeypatch):
 
     body()
     assert len(Payments._plain_handlers) > before
-    assert TALLY.shared == {f"{__name__}.Payments.latest"}
+    own = {name for name in TALLY.shared if name.startswith(__name__)}  # a strained run counts its lines
+    assert own == {f"{__name__}.Payments.latest"}
 
 
 def test_a_failure_of_what_earlier_seeds_left_names_it():
