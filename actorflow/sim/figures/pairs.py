@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,20 +84,28 @@ def latency_of_handlers(
 
 def pairs_of_handlers(handled: Mapping[str, Sequence[HandledMessage]], after: float = 0.0) -> list[EventPair]:
     """Return the latency from the first message of all client events to the end of each other handler of theirs."""
-    firsts: dict[int, tuple[float, str]] = {}
-    for name, messages in handled.items():
-        for message in messages:
-            known = firsts.get(message.cause)
-            if known is None or message.arrival < known[0]:
-                firsts[message.cause] = (message.arrival, name)
-    roots = dict.fromkeys(name for _, name in firsts.values())
+    begins = {name: [(one.cause, one.arrival) for one in messages] for name, messages in handled.items()}
     found = [
-        EventPair(root, name, latency_of_handlers(handled[root], messages, after))
-        for root in roots
-        for name, messages in handled.items()
-        if name != root
+        EventPair(root, name, latency_of_handlers(handled[root], handled[name], after))
+        for root, name in from_roots(begins)
     ]
     return [pair for pair in found if pair.latency.count]
+
+
+def from_roots(begins: Mapping[str, Sequence[tuple[Hashable, float]]]) -> list[tuple[str, str]]:
+    """Return the names that come first in some conversation, each with each other name.
+
+    Args:
+        begins: of each name, the conversations that it has a part in, and when.
+    """
+    firsts: dict[Hashable, tuple[float, str]] = {}
+    for name, times in begins.items():
+        for conversation, time in times:
+            known = firsts.get(conversation)
+            if known is None or time < known[0]:
+                firsts[conversation] = (time, name)
+    roots = dict.fromkeys(name for _, name in firsts.values())
+    return [(root, name) for root in roots for name in begins if name != root]
 
 
 def next_time(times: Sequence[float], begin: float) -> float | None:
@@ -108,17 +116,9 @@ def next_time(times: Sequence[float], begin: float) -> float | None:
 
 def pairs_of(published: Mapping[str, Sequence[PublishedEvent]], after: float = 0.0) -> list[EventPair]:
     """Return the latency from the first event of all conversations to each other kind of event in them."""
-    firsts: dict[str, tuple[float, str]] = {}
-    for name, events in published.items():
-        for event in events:
-            known = firsts.get(event.correlation)
-            if known is None or event.time < known[0]:
-                firsts[event.correlation] = (event.time, name)
-    roots = dict.fromkeys(name for _, name in firsts.values())
+    begins = {name: [(one.correlation, one.time) for one in events] for name, events in published.items()}
     found = [
-        EventPair(root, name, latency_between(published[root], events, after))
-        for root in roots
-        for name, events in published.items()
-        if name != root
+        EventPair(root, name, latency_between(published[root], published[name], after))
+        for root, name in from_roots(begins)
     ]
     return [pair for pair in found if pair.latency.count]
