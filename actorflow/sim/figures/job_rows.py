@@ -17,11 +17,12 @@ from actorflow.sim.figures.time_series import TimeSeries, waiting
 
 if TYPE_CHECKING:
     from actorflow.core.clock import VirtualClock
+    from actorflow.queues.ledger.records import Claimed
     from actorflow.store.store import Store
     from actorflow.tasks.execution import Attempt
 
 
-MOST_WAITING: Final = 10_000  # jobs that are still in a queue, and are counted
+MOST_WAITING: Final = 10_000  # jobs of a queue, or events for a service, that still wait in the store and are counted
 
 
 class JobRow:
@@ -51,9 +52,8 @@ class JobRow:
         job, local = getattr(attempt.owner, "job", None), attempt.site
         if job is None or not isinstance(local, LocalQueue):
             return None
-        arrival = max(job.created, job.due or 0.0) - (clock.time() - clock.now)
         path = f"/{local.scheduler.name}/queue-{local.name}"
-        return cls(max(0.0, arrival), path, local)
+        return cls(arrival_of(job, clock), path, local)
 
 
 class QueueRow:
@@ -90,9 +90,8 @@ class QueueRow:
         """Return when the jobs came that are still in the queue, or were to begin at the earliest."""
         if self._local is None or store is None:
             return []
-        epoch = self._clock.time() - self._clock.now
         rows = Selection(self._local.name, "queued").rows(store, MOST_WAITING)
-        return [max(0.0, max(job.created, job.due or 0.0) - epoch) for job in map(JobInfo.of, rows)]
+        return [arrival_of(JobInfo.of(row), self._clock) for row in rows]
 
     def figures(self, path: str, begin: float, now: float, store: Store | None) -> ActorFigures:
         """Return the figures of the queue, as of an actor with so many hands.
@@ -109,3 +108,8 @@ class QueueRow:
             throughput.count(end)
         seconds = (now - begin) * sum(self.workers.values())
         return ActorFigures(path, len(self.ends), self.busy, self.busy / seconds if seconds else 0.0, queue, throughput)
+
+
+def arrival_of(job: JobInfo | Claimed, clock: VirtualClock) -> float:
+    """Return when a job came into its queue, or was to begin at the earliest: virtual seconds."""
+    return max(0.0, max(job.created, job.due or 0.0) - (clock.time() - clock.now))

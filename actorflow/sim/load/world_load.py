@@ -13,7 +13,7 @@ from actorflow.core.refs.cell import BUSY, READY
 from actorflow.errors import DefinitionError
 from actorflow.events.envelope import Envelope
 from actorflow.events.log.member import MemberMailbox
-from actorflow.sim.figures.job_rows import JobRow
+from actorflow.sim.figures.job_rows import MOST_WAITING, JobRow
 from actorflow.sim.figures.recording import RunRecording
 from actorflow.sim.figures.tables import Figures, HostFigures
 from actorflow.sim.load.costs import Costs, short_name
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 
 WORDS: Final = 60  # characters that tell a message from others
-MOST_WAITING: Final = 10_000  # events in the log that still wait for a service, and are counted
 PASSAGES: Final = 256  # messages between hosts that are kept for the diagram
 
 

@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from actorflow.core.drivers.unwinding import PACKAGES
+from actorflow.sim.world.host import OWN_CODE
 from actorflow.sim.world.scheduler import is_callers
 
 Look: TypeAlias = "dict[str, tuple[Any, ...]]"
 CONTAINERS: Final[tuple[Any, ...]] = (dict, list, set)
 SEEN: Final = 100  # objects of a container that are compared
 VALUES: Final = (int, float, str, bytes, tuple, frozenset, type(None))
-RUNTIME: Final = "actorflow."
 CACHE: Final[Any] = functools._lru_cache_wrapper
 
 
@@ -57,7 +57,10 @@ def note(seen: Look, name: str, value: Any, module: str) -> None:
     elif issubclass(kind, type):
         values = type.__getattribute__(value, "__dict__")
         if module_of(values) == module:
-            attributes(seen, name, {key: one for key, one in values.items() if not is_of_runtime(value, key)})
+            left_out = names_of_runtime(value)
+            attributes(
+                seen, name, {key: one for key, one in values.items() if type(key) is str and key not in left_out}
+            )
     elif module_of(type.__getattribute__(kind, "__dict__")) == module:
         seen[name] = (id(value),)
         with contextlib.suppress(AttributeError):
@@ -72,12 +75,11 @@ def attributes(seen: Look, name: str, values: Any) -> None:
             seen[f"{name}.{key}"] = own
 
 
-def is_of_runtime(kind: type[Any], name: str) -> bool:
-    """Say whether an attribute of a user's class is one of the runtime's, such as the table of its handlers."""
-    if type(name) is not str or not name.startswith("_"):
-        return False
+def names_of_runtime(kind: type[Any]) -> set[str]:
+    """Return the private names of a user's class that are the runtime's, such as that of the table of its handlers."""
     tables = [type.__getattribute__(base, "__dict__") for base in type.__getattribute__(kind, "__mro__")]
-    return any(name in table and module_of(table).startswith(RUNTIME) for table in tables)
+    runtimes = [table for table in tables if module_of(table).startswith(OWN_CODE)]
+    return {name for table in runtimes for name in table if type(name) is str and name.startswith("_")}
 
 
 def module_of(table: Any) -> str:

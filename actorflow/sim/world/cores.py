@@ -79,7 +79,7 @@ class Cores:
         self.count = count
         self.host = host
         self._clock = clock
-        self._life = self._life_now
+        self._life = self.host.life
         self._computed = 0.0
         self._uses: dict[CoreUse, None] = {}
         self._waiting: deque[CoreUse] = deque()
@@ -124,10 +124,6 @@ class Cores:
             use.begin = self._run_time
 
     @property
-    def _life_now(self) -> int:
-        return self.host.life
-
-    @property
     def _run_time(self) -> float:
         """Virtual seconds for which the host has not been paused."""
         now = self._clock.now
@@ -135,8 +131,8 @@ class Cores:
 
     def _look(self) -> None:
         """Free all cores if the host has died: with it, all that ran on it."""
-        if self._life_now != self._life:
-            self._life = self._life_now
+        if self.host.life != self._life:
+            self._life = self.host.life
             self._uses.clear()
             self._waiting.clear()
 
